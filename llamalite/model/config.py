@@ -1,0 +1,58 @@
+"""The shape of a Llama 2 model. Llama 2, section 2.2 and table 1; no torch is needed to read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Every dimension of one decoder; the released sizes stand in `llamalite.presets`."""
+
+    vocab_size: int = 1024
+    """V: number of token ids, the tokenizer's vocabulary size."""
+    dim: int = 128
+    """D: width of the residual stream."""
+    n_layers: int = 4
+    """L: number of decoder blocks."""
+    n_heads: int = 4
+    """H: query heads."""
+    n_kv_heads: int = 2
+    """K: key and value heads; H gives multi-head attention, 1 multi-query, any other divisor of H grouped-query."""
+    head_dim: int = 32
+    """E: width of one head (even, for rotary positions); need not be D / H."""
+    ffn_dim: int = 352
+    """F: inner width of the SwiGLU feed-forward layer."""
+    max_seq_len: int = 256
+    """T: context length in tokens; longer inputs are refused."""
+    rope_theta: float = 10_000.0
+    """Base of the rotary frequencies."""
+    norm_eps: float = 1e-5
+    """Epsilon inside RMSNorm."""
+    tie_embeddings: bool = False
+    """Share the input embedding with the output projection; the released models do not."""
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "ffn_dim", "max_seq_len"):
+            value = getattr(self, name)
+            if value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1")
+        if self.n_heads % self.n_kv_heads:
+            raise ValueError(
+                f"n_heads {self.n_heads} is not divisible by n_kv_heads {self.n_kv_heads}; "
+                f"choose n_kv_heads among the divisors of {self.n_heads}"
+            )
+        if self.head_dim % 2:
+            raise ValueError(f"head_dim {self.head_dim} is odd; rotary positions turn pairs, choose an even width")
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights, embeddings and output projection included."""
+        attention = self.dim * self.head_dim * (2 * self.n_heads + 2 * self.n_kv_heads)
+        block = attention + 3 * self.dim * self.ffn_dim + 2 * self.dim
+        embeddings = self.vocab_size * self.dim * (1 if self.tie_embeddings else 2)
+        return embeddings + self.n_layers * block + self.dim
+
+    def kv_bytes_per_token(self, bytes_per_value: int = 2) -> int:
+        """Bytes the key/value cache grows by with each token of one sequence (fp16 by default)."""
+        return 2 * self.n_layers * self.n_kv_heads * self.head_dim * bytes_per_value

@@ -1,0 +1,10 @@
+"""Shared by all tests: shapes in annotations are checked at run time, and one thread keeps numbers equal."""
+
+import os
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from jaxtyping import install_import_hook
+
+install_import_hook(["llamalite.model", "llamalite.text.packing"], "beartype.beartype")
