@@ -1,0 +1,317 @@
+"""The command line: one verb per stage in the paper's order, and verbs to run, look and ask.
+
+`llamalite run` brings the whole chain up to date. Every number of every stage can be overridden by
+its name (`--pretrain.tokens 2000000 --pretrain.model.dim 96`); the preset gives the defaults.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+
+from llamalite import __version__
+from llamalite.pipeline import STAGES, get_stage, run_folder
+from llamalite.presets import RUNS, RunPreset, get_preset
+
+EXIT_USER_ERROR = 2
+
+set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
+
+class Parser(ArgumentParser):
+    """An argument parser whose errors are one line that names the value and the remedy."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        line = " ".join(str(message).split())
+        known = [option for action in self._actions for option in action.option_strings]
+        for word in line.split():
+            if word.startswith("--") and word.rstrip(",.") not in known:
+                close = get_close_matches(word.rstrip(",."), known, n=1)
+                if close:
+                    line += f"; did you mean {close[0]}?"
+                break
+        fail(f"{line} (see {self.prog} --help)")
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One subcommand."""
+
+    name: str
+    summary: str
+    build: Callable[[Parser, Sequence[str]], None]
+    """Adds the verb's arguments to its parser."""
+    run: Callable[[Namespace], None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the `llamalite` command. Returns the exit code; user errors end with 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        _main(arguments)
+    except KeyboardInterrupt:
+        print("\nstopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe went away, as in `llamalite ledger | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError) as error:
+        if os.environ.get("LLAMALITE_DEBUG"):
+            raise
+        fail(explain(error))
+    return 0
+
+
+def explain(error: Exception) -> str:
+    """One line about an error of the user's input or machine, with the remedy where it is known."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"the disk is full ({error.filename or 'writing'}); free space and run again to go on"
+        )
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"cannot write {error.filename}: {error.strerror}; choose another folder with --out"
+    return " ".join(str(error).split())
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line and leave with the exit code of a user's error."""
+    print(f"llamalite: error: {message}", file=sys.stderr)
+    raise SystemExit(EXIT_USER_ERROR)
+
+
+def build_parser(arguments: Sequence[str]) -> Parser:
+    """The parser of all verbs; the preset named in `arguments` gives the stages their defaults."""
+    parser = Parser(prog="llamalite", description=__doc__, version=__version__)
+    verbs = parser.add_subcommands(required=True, dest="verb", metavar="VERB")
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    for verb in VERBS:
+        sub = Parser(prog=f"llamalite {verb.name}", description=f"{verb.summary}.")
+        if verb.name == chosen:  # the others' arguments are never looked at
+            verb.build(sub, arguments)
+        verbs.add_subcommand(verb.name, sub, help=verb.summary)
+    return parser
+
+
+def _main(arguments: list[str]) -> None:
+    config = build_parser(arguments).parse_args(arguments)
+    verb = next(verb for verb in VERBS if verb.name == config.verb)
+    verb.run(config[verb.name])
+
+
+def _preset_named(arguments: Sequence[str]) -> RunPreset:
+    """The preset of `--preset` or of the `--config` file, before anything else is parsed."""
+    import argparse
+
+    import yaml
+
+    scan = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+    scan.add_argument("--preset")
+    scan.add_argument("--config")
+    found, _ = scan.parse_known_args(arguments)
+    name = found.preset
+    if name is None and found.config:
+        try:
+            settings = yaml.safe_load(Path(found.config).read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ValueError(f"{found.config} is not YAML: {error}") from None
+        name = settings.get("preset") if isinstance(settings, dict) else None
+    return get_preset(name or "laptop")
+
+
+def _add_run_arguments(parser: Parser, arguments: Sequence[str], stages: Sequence[str]) -> None:
+    """What every stage verb and `run` share: config file, preset, seed, folder, overrides."""
+    preset = _preset_named(arguments)
+    parser.add_argument(
+        "--config", action="config", help="YAML file of settings, as printed by --print_config"
+    )
+    parser.add_argument(
+        "--preset", type=str, default=preset.name, help=f"run preset: {', '.join(RUNS)}"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of every random draw")
+    parser.add_argument("--out", type=str, default="runs", help="folder of run folders")
+    for name in stages:
+        config = preset.config(name)
+        section = get_stage(name).section
+        parser.add_argument(
+            f"--{name}",
+            type=type(config),
+            default=config,
+            help=f"{name} (Llama 2, section {section})",
+        )
+
+
+def _settings(config: Namespace, stages: Sequence[str]) -> RunPreset:
+    """The preset with the overrides of the command line."""
+    preset = get_preset(config.preset)
+    return replace(
+        preset, **{name: _instance(preset.config(name), config[name]) for name in stages}
+    )
+
+
+def _instance(default: Any, value: Any) -> Any:
+    """A parsed namespace as the frozen dataclass it stands for (which checks its own values)."""
+    if not isinstance(value, Namespace):
+        return value
+    fields = {
+        key: _instance(getattr(default, key, None), item) for key, item in vars(value).items()
+    }
+    return type(default)(**fields)
+
+
+# --- run, and a verb per stage -----------------------------------------------------------------
+
+
+def _build_run(parser: Parser, arguments: Sequence[str]) -> None:
+    _add_run_arguments(parser, arguments, [stage.name for stage in STAGES])
+    parser.add_argument("--until", type=str, default=STAGES[-1].name, help="last stage to run")
+    parser.add_argument(
+        "--force",
+        type=list[str],
+        default=[],
+        help="stages to run again although they are up to date",
+    )
+
+
+def _run(config: Namespace) -> None:
+    from llamalite.pipeline import run_stages
+    from llamalite.report import write_report
+    from llamalite.terminal import TerminalEvents
+
+    events = TerminalEvents()
+    settings = _settings(config, [stage.name for stage in STAGES])
+    artifacts = run_stages(
+        settings,
+        config.seed,
+        config.out,
+        until=config.until,
+        force=tuple(config.force),
+        events=events,
+    )
+    events.ended(artifacts)
+    page = write_report(run_folder(config.out, config.preset, config.seed))
+    events.console.print(f"report: {page}", soft_wrap=True)
+
+
+def _stage_verb(name: str) -> Verb:
+    stage = get_stage(name)
+
+    def build(parser: Parser, arguments: Sequence[str]) -> None:
+        _add_run_arguments(parser, arguments, [name])
+
+    def run(config: Namespace) -> None:
+        from llamalite.pipeline import run_one
+        from llamalite.terminal import TerminalEvents
+
+        run_one(name, _settings(config, [name]), config.seed, config.out, events=TerminalEvents())
+
+    return Verb(name, f"section {stage.section}: {stage.summary}", build, run)
+
+
+# --- looking and asking ------------------------------------------------------------------------
+
+
+def _build_report(parser: Parser, arguments: Sequence[str]) -> None:
+    _add_run_arguments(parser, arguments, [])
+
+
+def _report(config: Namespace) -> None:
+    from llamalite.report import write_report
+
+    print(write_report(run_folder(config.out, get_preset(config.preset).name, config.seed)))
+
+
+def _build_chat(parser: Parser, arguments: Sequence[str]) -> None:
+    from llamalite.chat import ChatConfig
+
+    _add_run_arguments(parser, arguments, [])
+    parser.add_argument(
+        "--stage", type=str, default="sft", help="whose model to talk to: pretrain, sft"
+    )
+    parser.add_argument(
+        "--model", type=str | None, default=None, help="a model folder, instead of a stage's"
+    )
+    parser.add_class_arguments(ChatConfig)
+
+
+def _chat(config: Namespace) -> None:
+    from llamalite.chat import ChatConfig, chat
+
+    folder = run_folder(config.out, get_preset(config.preset).name, config.seed)
+    settings = {key: config[key] for key in ChatConfig.__dataclass_fields__}
+    chat(Path(config.model) if config.model else folder / config.stage, ChatConfig(**settings))
+
+
+def _build_claims(parser: Parser, arguments: Sequence[str]) -> None:
+    parser.add_argument("--ids", type=str, default="all", help="claims to measure, as P1,P2 or all")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds: 1, 2, 3, ...")
+    parser.add_argument("--preset", type=str, default="laptop", help=f"scale: {', '.join(RUNS)}")
+    parser.add_argument("--out", type=str, default="data/results", help="folder of result files")
+    parser.add_argument(
+        "--runs", type=str, default="runs/claims", help="folder of the studies' runs"
+    )
+
+
+def _claims(config: Namespace) -> None:
+    from llamalite.claims import run_claims
+
+    run_claims(config.ids, config.seeds, config.preset, Path(config.out), Path(config.runs))
+
+
+def _build_ledger(parser: Parser, arguments: Sequence[str]) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--preset", type=str, default="laptop", help="scale of the results")
+
+
+def _ledger(config: Namespace) -> None:
+    from llamalite.claims import print_ledger
+
+    print_ledger(config.preset, as_json=config.json)
+
+
+def _build_plan(parser: Parser, arguments: Sequence[str]) -> None:
+    from llamalite.plan import PlanConfig
+
+    parser.add_class_arguments(PlanConfig)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _plan(config: Namespace) -> None:
+    from llamalite.plan import PlanConfig, print_plan
+
+    settings = {key: config[key] for key in PlanConfig.__dataclass_fields__}
+    print_plan(PlanConfig(**settings), as_json=config.json)
+
+
+VERBS: tuple[Verb, ...] = (
+    *(_stage_verb(stage.name) for stage in STAGES),
+    Verb("run", "bring the whole chain up to date and write the report", _build_run, _run),
+    Verb("chat", "talk to a model in the terminal", _build_chat, _chat),
+    Verb("report", "write report.html and report.json of a run", _build_report, _report),
+    Verb(
+        "claims", "measure claims of the paper and write their result files", _build_claims, _claims
+    ),
+    Verb(
+        "ledger",
+        "which of the paper's claims hold here, from the result files",
+        _build_ledger,
+        _ledger,
+    ),
+    Verb(
+        "plan",
+        "memory, time, energy and carbon of a run before anyone pays for it",
+        _build_plan,
+        _plan,
+    ),
+)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

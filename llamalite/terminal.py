@@ -1,0 +1,89 @@
+"""What a run looks like in a terminal: the plan of stages, a line as each ends, and the totals."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from llamalite.artifacts import Artifact, peak_memory_bytes
+from llamalite.pipeline import Events, Stage
+
+_COLOURS = {"done": "green", "stale": "yellow", "resume": "cyan", "to do": "white"}
+
+
+class TerminalEvents(Events):
+    """Prints a run's progress as tables and lines; plain text where the output is no terminal."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+        self.began = time.time()
+
+    def planned(self, folder: Path, rows: list[tuple[Stage, str]]) -> None:
+        table = Table(title=f"run folder {folder}", title_justify="left", box=None, padding=(0, 2))
+        for heading in ("stage", "paper", "state", "what it does"):
+            table.add_column(heading)
+        for stage, state in rows:
+            colour = _COLOURS[state]
+            table.add_row(
+                stage.name, stage.section, f"[{colour}]{state}[/]", f"[dim]{stage.summary}[/]"
+            )
+        self.console.print(table)
+
+    def started(self, stage: Stage) -> None:
+        self.console.rule(f"[bold]{stage.name}[/]  [dim]{stage.summary}[/]", align="left")
+
+    def finished(self, stage: Stage, artifact: Artifact) -> None:
+        seconds = artifact.manifest["seconds"]
+        numbers = "  ".join(
+            f"{name} {_short(value)}"
+            for name, value in artifact.metrics.items()
+            if isinstance(value, int | float | str)
+        )
+        self.console.print(f"[green]done[/] {stage.name} in {clock(seconds)}  [dim]{numbers}[/]")
+
+    def noticed(self, message: str) -> None:
+        self.console.print(f"[yellow]note[/] {message}", soft_wrap=True)
+
+    def ended(self, artifacts: dict[str, Artifact]) -> None:
+        """The table of stages with their time, and the run's totals."""
+        table = Table(title="the run", title_justify="left", box=None, padding=(0, 2))
+        for heading in ("stage", "time", "CPU time", "peak memory", "folder"):
+            table.add_column(
+                heading, justify="right" if heading not in ("stage", "folder") else "left"
+            )
+        for name, artifact in artifacts.items():
+            made = artifact.manifest
+            table.add_row(
+                name,
+                clock(made["seconds"]),
+                clock(made["cpu_seconds"]),
+                gigabytes(made["peak_memory_bytes"]),
+                str(artifact.path),
+            )
+        self.console.print(table)
+        self.console.print(
+            f"this run took {clock(time.time() - self.began)}, "
+            f"peak memory {gigabytes(peak_memory_bytes())}"
+        )
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people read them: 42.0 s, 3 min 20 s, 2 h 05 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def gigabytes(count: float) -> str:
+    """Bytes in GB (10^9) with two decimals."""
+    return f"{count / 1e9:.2f} GB"
+
+
+def _short(value: float | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
