@@ -184,7 +184,7 @@ def run_stage(
     seed: int,
     events: Events | None = None,
 ) -> Artifact:
-    """Run one stage unconditionally (resuming its own interrupted draft) and return its artifact."""
+    """Run one stage whatever stands there, resuming its own interrupted draft; its artifact."""
     events = events or Events()
     events.started(stage)
     recipe: Callable[..., None] = import_module(stage.recipe).run

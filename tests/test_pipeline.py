@@ -1,0 +1,140 @@
+"""What runs, what is up to date, and what is said about it, on a chain of two tiny stages."""
+
+import sys
+import types
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from llamalite import pipeline
+from llamalite.artifacts import Artifact
+from llamalite.pipeline import Events, Stage, run_one, run_stages
+
+
+@dataclass(frozen=True)
+class SeedConfig:
+    text: str = "acorn"
+
+
+@dataclass(frozen=True)
+class TreeConfig:
+    times: int = 2
+
+
+@dataclass(frozen=True)
+class Preset:
+    """As RunPreset, with the two stages of this file."""
+
+    name: str = "forest"
+    acorn: SeedConfig = SeedConfig()
+    tree: TreeConfig = TreeConfig()
+
+    def config(self, stage):
+        return getattr(self, stage)
+
+
+class Recorder(Events):
+    def __init__(self):
+        self.ran, self.plan, self.notes = [], [], []
+
+    def planned(self, folder, rows):
+        self.plan = [(stage.name, state) for stage, state in rows]
+
+    def started(self, stage):
+        self.ran.append(stage.name)
+
+    def noticed(self, message):
+        self.notes.append(message)
+
+
+@pytest.fixture(autouse=True)
+def chain(monkeypatch):
+    def grow_acorn(config, inputs, draft, seed):
+        (draft.path / "acorn.txt").write_text(f"{config.text}{seed}")
+
+    def grow_tree(config, inputs, draft, seed):
+        text = inputs["acorn"].file("acorn.txt").read_text()
+        (draft.path / "tree.txt").write_text(text * config.times)
+
+    for name, run in (("fake_acorn", grow_acorn), ("fake_tree", grow_tree)):
+        module = types.ModuleType(name)
+        module.run = run
+        monkeypatch.setitem(sys.modules, name, module)
+    stages = (
+        Stage("acorn", "1", "sow", (), "fake_acorn"),
+        Stage("tree", "2", "grow", ("acorn",), "fake_tree"),
+    )
+    monkeypatch.setattr(pipeline, "STAGES", stages)
+
+
+def run(out, preset=None, **options):
+    events = Recorder()
+    options.setdefault("until", "tree")
+    artifacts = run_stages(preset or Preset(), 0, out, events=events, **options)
+    return artifacts, events
+
+
+def test_a_first_run_makes_all_and_a_second_nothing(tmp_path):
+    artifacts, events = run(tmp_path)
+    assert artifacts["tree"].file("tree.txt").read_text() == "acorn0acorn0"
+    assert artifacts["tree"].path == tmp_path / "forest-seed0" / "tree"
+    assert events.plan == [("acorn", "to do"), ("tree", "to do")]
+    _, again = run(tmp_path)
+    assert again.plan == [("acorn", "done"), ("tree", "done")]
+    assert again.ran == []
+
+
+def test_only_what_a_change_touches_runs_again(tmp_path):
+    run(tmp_path)
+    _, events = run(tmp_path, replace(Preset(), tree=TreeConfig(3)))
+    assert events.ran == ["tree"]
+    _, events = run(tmp_path, replace(Preset(), acorn=SeedConfig("nut"), tree=TreeConfig(3)))
+    assert events.ran == ["acorn", "tree"]
+    assert events.plan == [("acorn", "stale"), ("tree", "stale")]
+
+
+def test_an_earlier_stage_that_comes_out_the_same_leaves_later_ones_fresh(tmp_path):
+    run(tmp_path)
+    _, events = run(tmp_path, force=("acorn",))
+    assert events.ran == ["acorn"]
+
+
+def test_one_stage_uses_the_inputs_that_stand_and_says_how_they_differ(tmp_path):
+    changed = replace(Preset(), acorn=SeedConfig("nut"))
+    run_one("acorn", changed, 0, tmp_path)
+    events = Recorder()
+    tree = run_one("tree", Preset(), 0, tmp_path, events=events)
+    assert tree.file("tree.txt").read_text() == "nut0nut0"
+    assert events.ran == ["tree"]
+    assert 'text "nut" instead of "acorn"' in events.notes[0]
+
+
+def test_a_damaged_artifact_is_named_not_silently_remade(tmp_path):
+    artifacts, _ = run(tmp_path)
+    artifacts["acorn"].file("acorn.txt").write_text("acor")
+    with pytest.raises(ValueError, match=r"acorn\.txt is damaged: 4 instead of 6 bytes"):
+        run(tmp_path)
+
+
+def test_two_runs_in_one_folder_exclude_each_other(tmp_path):
+    folder = tmp_path / "forest-seed0"
+    with (
+        pipeline.locked(folder),
+        pytest.raises(ValueError, match="another run is working in"),
+    ):
+        run(tmp_path)
+    run(tmp_path)  # free again
+
+
+def test_unknown_stages_are_answered_with_the_known_ones(tmp_path):
+    with pytest.raises(ValueError, match="unknown stage 'bush'; choose among acorn, tree"):
+        run(tmp_path, until="bush")
+
+
+def test_finished_stages_lists_what_stands(tmp_path):
+    run(tmp_path, until="acorn")
+    found = pipeline.finished_stages(tmp_path / "forest-seed0")
+    assert list(found) == ["acorn"]
+    assert isinstance(found["acorn"], Artifact)
+    assert isinstance(found["acorn"].path, Path)
