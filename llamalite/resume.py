@@ -1,0 +1,307 @@
+"""What lets a killed run go on to the same bytes: its place in the data, its state, its log.
+
+A run's data is a *stream* of steps whose state travels with each batch, so that prefetching and
+worker processes cannot make the saved place run ahead of the weights. Not in the paper.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+CHECKPOINT = "resume-{step:09d}.ckpt"
+_PARTIAL = ".partial"
+
+
+class Stream(Protocol):
+    """Batches of a run, in order: each item is one optimizer step's micro-batches.
+
+    `load_state_dict(state_dict())` on a fresh stream makes it go on with the next step.
+    """
+
+    def __iter__(self) -> Iterator[Sequence[Any]]: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Micro(NamedTuple):
+    """One micro-batch as the trainer sees it."""
+
+    batch: Any
+    """What the stage's loss reads."""
+    share: float
+    """Its weight: micro-batches of a step times its share of the step's items, 1 on average. The
+    mean over items of a whole step is the mean of loss x share, however the step is divided."""
+    items: int
+    """What was counted: loss tokens, pairs."""
+    tokens: int
+    """Tokens the model reads, for the speed."""
+    place: dict[str, Any] | None
+    """State of the stream after this step, on the step's last micro-batch."""
+
+
+class IndexedSteps:
+    """A stream of steps computed from their number: `make(step)` gives a step's micro-batches."""
+
+    def __init__(self, make: Callable[[int], Sequence[Any]], steps: int) -> None:
+        self.make, self.steps, self.next = make, steps, 0
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        while self.next < self.steps:
+            self.next += 1
+            yield self.make(self.next - 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"next": self.next}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.next = state["next"]
+
+
+class _Steps(torch.utils.data.IterableDataset):
+    """A stream with the state after each step; runs in the trainer's process or in a worker's."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+    def __iter__(self) -> Iterator[tuple[Sequence[Any], dict[str, Any]]]:
+        for batches in self.stream:
+            yield batches, self.stream.state_dict()
+
+
+class StreamData(LightningDataModule):
+    """Feeds a stream to the trainer and remembers, in the checkpoint, where it is.
+
+    `make_stream(rank, world)` is called once the processes are known; `count(batch)` says how many
+    items of the loss (tokens, pairs) and how many tokens in all a micro-batch has.
+    """
+
+    def __init__(
+        self,
+        make_stream: Callable[[int, int], Stream],
+        count: Callable[[Any], tuple[int, int]],
+        micro_batches: int,
+        *,
+        workers: int = 0,
+    ) -> None:
+        super().__init__()
+        if workers not in (0, 1):
+            raise ValueError(f"workers is {workers}; a stream is read in order, choose 0 or 1")
+        self.make_stream, self.count, self.workers = make_stream, count, workers
+        self.length = micro_batches
+        self.place: dict[str, Any] | None = None
+
+    def train_dataloader(self) -> StreamData:
+        return self
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Micro]:
+        stream = self.make_stream(*self._rank_and_world())
+        if self.place is not None:
+            stream.load_state_dict(self.place)
+        steps = torch.utils.data.DataLoader(
+            _Steps(stream),
+            batch_size=None,
+            num_workers=self.workers,
+            generator=torch.Generator(),  # else every start draws from the run's own generator
+        )
+        for batches, place in steps:
+            counts = [self.count(batch) for batch in batches]
+            mean = self._mean_over_processes(sum(items for items, _ in counts) / len(batches))
+            for i, (batch, (items, tokens)) in enumerate(zip(batches, counts, strict=True)):
+                share = items / mean if mean else 0.0
+                yield Micro(batch, share, items, tokens, place if i == len(batches) - 1 else None)
+
+    def _rank_and_world(self) -> tuple[int, int]:
+        """This process's part of the data; those of one tensor-parallel group read the same."""
+        if self.trainer is None or not torch.distributed.is_initialized():
+            return 0, 1
+        places = self.trainer.strategy.distributed_sampler_kwargs
+        return places["rank"], places["num_replicas"]
+
+    def _mean_over_processes(self, value: float) -> float:
+        if self.trainer is None or not torch.distributed.is_initialized():
+            return value
+        total = torch.tensor(value, dtype=torch.float64 if self._exact() else torch.float32)
+        total = total.to(self.trainer.strategy.root_device)
+        torch.distributed.all_reduce(total)
+        return total.item() / torch.distributed.get_world_size()
+
+    def _exact(self) -> bool:
+        return self.trainer.strategy.root_device.type != "mps"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"place": self.place}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.place = state_dict["place"]
+
+
+class ResumeCheckpoint(Callback):
+    """Writes the whole training state every so often; a kill leaves the last one whole.
+
+    The state is weights, optimizer, schedule, loops, random generators and the place in the data.
+    It is written beside its final name and renamed; older ones go only after that.
+    """
+
+    def __init__(self, folder: Path, seconds: float, steps: int) -> None:
+        self.folder, self.seconds, self.steps = folder, seconds, steps
+        self.saved_at = time.monotonic()
+        self.saved_step = -1
+        self.random: dict[str, Any] | None = None
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if self.random is not None:  # not before: building the model draws numbers too
+            set_random_state(self.random)
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        step = trainer.global_step
+        if step == self.saved_step or trainer.fit_loop._should_accumulate():
+            return
+        due = self.steps and step % self.steps == 0
+        late = self.seconds and time.monotonic() - self.saved_at >= self.seconds
+        # the clocks of several processes differ, and saving is a joint act
+        if trainer.world_size > 1:
+            late = trainer.strategy.broadcast(late)
+        if due or late:
+            self.save(trainer)
+
+    def save(self, trainer: Trainer) -> None:
+        """Write the state of the step just done and drop the earlier ones."""
+        final = self.folder / CHECKPOINT.format(step=trainer.global_step)
+        partial = final.with_name(final.name + _PARTIAL)
+        if trainer.is_global_zero:
+            discard(partial)
+        trainer.strategy.barrier()
+        trainer.save_checkpoint(partial, weights_only=False)
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            for logger in trainer.loggers:
+                logger.save()
+            discard(final)
+            partial.rename(final)
+            for old in self.folder.glob("resume-*"):
+                if old != final:
+                    discard(old)
+        trainer.strategy.barrier()
+        self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"random": random_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.random = state_dict["random"]
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The newest whole resume state in a folder; half-written ones are removed."""
+    if not folder.is_dir():
+        return None
+    for left in folder.glob(f"resume-*{_PARTIAL}"):
+        discard(left)
+    return max(folder.glob("resume-*.ckpt"), default=None)
+
+
+def checkpoint_step(path: Path) -> int:
+    """The optimizer step after which a resume state was written, from its name."""
+    return int(path.stem.split("-")[1])
+
+
+def discard(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def random_state() -> dict[str, Any]:
+    """State of torch's, numpy's and Python's generators as plain values and tensors."""
+    name, keys, position, has_gauss, gauss = np.random.get_state()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
+        "python": random.getstate(),
+    }
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Undo `random_state`."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    version, keys, gauss = state["python"]
+    random.setstate((version, tuple(keys), gauss))
+
+
+class MetricsTable(Logger):
+    """`metrics.csv`: one row a logged step, the same columns in each, appended as the run goes.
+
+    A resumed run drops the rows written after its checkpoint, so that no step stands twice.
+    """
+
+    def __init__(self, path: Path, keep_until: int = 0) -> None:
+        super().__init__()
+        self.path = path
+        self.columns: list[str] | None = None
+        rows = []
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as stream:
+                rows = [row for row in csv.reader(stream) if row]
+        kept = [row for row in rows[1:] if row[0].isdigit() and int(row[0]) <= keep_until]
+        if kept:
+            self.columns = rows[0]
+            temporary = path.with_name(path.name + ".tmp")
+            with temporary.open("w", newline="", encoding="utf-8") as stream:
+                csv.writer(stream).writerows([self.columns, *kept])
+            temporary.replace(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """The config stands in the artifact's manifest."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        row = {"step": step, **metrics}
+        if self.columns is None:
+            self.columns = list(row)
+            self._append(self.columns)
+        self._append([row.get(column, "") for column in self.columns])
+
+    def _append(self, row: Sequence[Any]) -> None:
+        with self.path.open("a", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerow(row)
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Make sure the rows are on the disk before the checkpoint that counts on them."""
+        if self.path.exists():
+            with self.path.open("a", encoding="utf-8") as stream:
+                os.fsync(stream.fileno())
