@@ -1,0 +1,53 @@
+"""Build the book into _build/html. A warning is an error; so is a notebook that fails.
+
+The execution cache knows a notebook by its own cells only. When the package, the data or the pins
+change, its outputs may be stale, so the whole build folder goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "_build"
+STAMP = BUILD / "inputs.sha256"
+INPUTS = ("llamalite/**/*.py", "data/**/*", "tools/*.py", "requirements*.txt", "_config.yml")
+
+
+def inputs_hash() -> str:
+    """sha256 over everything but the pages that decides what the book shows."""
+    total = hashlib.sha256()
+    for pattern in INPUTS:
+        for file in sorted(ROOT.glob(pattern)):
+            if file.is_file():
+                total.update(file.relative_to(ROOT).as_posix().encode() + b"\0")
+                total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def main() -> int:
+    """Drop a stale build, build, and say where the first page is."""
+    current = inputs_hash()
+    if BUILD.exists() and (not STAMP.is_file() or STAMP.read_text() != current):
+        shutil.rmtree(BUILD)
+    BUILD.mkdir(exist_ok=True)
+    STAMP.write_text(current)
+    scripts = str(Path(sys.executable).parent)
+    environment = dict(os.environ, PATH=scripts + os.pathsep + os.environ["PATH"])
+    environment.setdefault("PYTHONWARNINGS", "ignore")
+    command = [f"{scripts}/jupyter-book", "build", ".", "-n", "-W", "--keep-going", *sys.argv[1:]]
+    code = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    if code:
+        print("book: the build has warnings or errors (above)", file=sys.stderr)
+        return code
+    print(f"book: {(BUILD / 'html' / 'index.html').relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
