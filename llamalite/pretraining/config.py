@@ -1,0 +1,80 @@
+"""What a pretraining run consists of. Llama 2, section 2 and table 1; needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from llamalite.model.config import ModelConfig
+from llamalite.training_config import OptimizerConfig, ParallelConfig
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Model, data and optimisation of the base model."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Dimensions of the model; its vocabulary must be the tokenizer's."""
+    tokens: int = 2_000_000
+    """Length of the run in tokens; the paper's is 2e12. Rounded down to whole steps."""
+    sequence_length: int = 256
+    """Tokens of one row, at most the model's max_seq_len; the paper's is 4096."""
+    batch_size: int = 32
+    """Rows of one optimizer step over all processes; the paper's batch is 4M tokens, 1024 rows."""
+    accumulation: int = 1
+    """Parts into which each process divides its share of a batch to save memory."""
+    mixture: dict[str, float] = field(default_factory=dict)
+    """Share of the tokens by source, of any sum; sources left out are not read. Empty: every source
+    alike. The paper up-samples the most factual sources and does not print its mixture."""
+    documents: int = 0
+    """Distinct documents of each micro-world source, read again when used up; 0 never ends."""
+    corpus: dict[str, str] = field(default_factory=dict)
+    """Your own corpus instead of the micro-world: for each source a file pattern (JSONL, Parquet or
+    text, or a folder of them) or hub:NAME[:CONFIG[:SPLIT]], with a column "text"."""
+    attend_across_documents: bool = False
+    """Let a token see earlier documents packed into its row; the paper does not say."""
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(lr=3e-3, warmup_fraction=0.02)
+    )
+    """AdamW and its schedule; the paper warms up over 2000 steps."""
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
+    """Devices, sharding, precision, compilation, checkpoints."""
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "sequence_length", "batch_size", "accumulation"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.documents < 0:
+            raise ValueError(f"documents is {self.documents}; it must be at least 0")
+        if self.sequence_length > self.model.max_seq_len:
+            raise ValueError(
+                f"sequence_length {self.sequence_length} exceeds the model's max_seq_len "
+                f"{self.model.max_seq_len}; shorten the one or raise the other"
+            )
+        parts = self.parallel.data_parallel * self.accumulation
+        if self.batch_size % parts:
+            raise ValueError(
+                f"batch_size {self.batch_size} does not divide into {parts} parts "
+                f"(data_parallel x accumulation); choose a multiple of {parts}"
+            )
+        if self.tokens < self.step_tokens:
+            raise ValueError(
+                f"tokens {self.tokens} is less than one batch of {self.step_tokens}; "
+                "raise tokens or lower batch_size"
+            )
+        for source, weight in self.mixture.items():
+            if not 0 <= weight < float("inf"):
+                raise ValueError(f"mixture weight of {source} is {weight}; it must be at least 0")
+        if self.mixture and not any(self.mixture.values()):
+            raise ValueError(
+                f"mixture weights of {', '.join(self.mixture)} are all 0; raise at least one"
+            )
+
+    @property
+    def step_tokens(self) -> int:
+        """Tokens of one optimizer step."""
+        return self.batch_size * self.sequence_length
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the run."""
+        return self.tokens // self.step_tokens
