@@ -18,7 +18,7 @@ class ModelConfig:
     n_heads: int = 4
     """H: query heads."""
     n_kv_heads: int = 2
-    """K: key and value heads; H gives multi-head attention, 1 multi-query, any other divisor of H grouped-query."""
+    """K: key and value heads; H of them give multi-head attention, 1 multi-query, else grouped."""
     head_dim: int = 32
     """E: width of one head (even, for rotary positions); need not be D / H."""
     ffn_dim: int = 352
@@ -33,7 +33,16 @@ class ModelConfig:
     """Share the input embedding with the output projection; the released models do not."""
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "ffn_dim", "max_seq_len"):
+        for name in (
+            "vocab_size",
+            "dim",
+            "n_layers",
+            "n_heads",
+            "n_kv_heads",
+            "head_dim",
+            "ffn_dim",
+            "max_seq_len",
+        ):
             value = getattr(self, name)
             if value < 1:
                 raise ValueError(f"{name} is {value}; it must be at least 1")
@@ -43,7 +52,10 @@ class ModelConfig:
                 f"choose n_kv_heads among the divisors of {self.n_heads}"
             )
         if self.head_dim % 2:
-            raise ValueError(f"head_dim {self.head_dim} is odd; rotary positions turn pairs, choose an even width")
+            raise ValueError(
+                f"head_dim {self.head_dim} is odd; rotary positions turn pairs of features, "
+                "choose an even width"
+            )
 
     @property
     def n_parameters(self) -> int:

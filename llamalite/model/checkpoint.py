@@ -1,0 +1,144 @@
+"""A model as files: config.json and model.safetensors, which cannot run code when read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from llamalite.model.config import ModelConfig
+from llamalite.model.transformer import Transformer
+from llamalite.shapes import Tensor
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+def save_model(folder: str | os.PathLike[str], model: Transformer) -> None:
+    """Write config.json and model.safetensors into a folder, which is made if need be.
+
+    Each file appears whole or not at all. Equal weights give equal bytes.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_safetensors(folder / WEIGHTS, model.state_dict())
+    write_json(folder / CONFIG, {"format": "llamalite", **asdict(model.config)})
+
+
+def load_model(folder: str | os.PathLike[str], device: torch.device | str = "cpu") -> Transformer:
+    """Read a model that `save_model` wrote, in the precision in which it was written.
+
+    Raises ValueError in one line, with the file and what to do, when a file is missing,
+    damaged, a pickle, or of another program.
+    """
+    folder = Path(folder)
+    path = folder / CONFIG
+    raw = read_json(path)
+    if raw.pop("format", None) != "llamalite":
+        remedy = "read it with import_hf" if "model_type" in raw else "give a llamalite model"
+        raise ValueError(f"{path}: not a llamalite configuration; {remedy}")
+    known = {field.name for field in fields(ModelConfig)}
+    if raw.keys() != known:
+        wrong = ", ".join(sorted(raw.keys() ^ known))
+        raise ValueError(f"{path}: missing or unknown: {wrong}; save the model again")
+    config = config_from(path, raw)
+    return model_from_state(config, read_safetensors(folder / WEIGHTS), folder / WEIGHTS, device)
+
+
+def config_from(path: Path, values: Mapping[str, Any]) -> ModelConfig:
+    """A ModelConfig of values read from a file; ValueError names the file when they are wrong."""
+    for field in fields(ModelConfig):
+        kind = {"int": (int,), "float": (int, float), "bool": (bool,)}[str(field.type)]
+        value = values.get(field.name, field.default)
+        if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
+            raise ValueError(f"{path}: {field.name} is {value!r}; it must be {field.type}")
+    try:
+        return ModelConfig(**values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def model_from_state(
+    config: ModelConfig,
+    state: Mapping[str, Tensor],
+    source: Path,
+    device: torch.device | str = "cpu",
+) -> Transformer:
+    """A Transformer with these weights, which must fit the configuration name by name."""
+    with torch.device("meta"):
+        model = Transformer(config)
+    expected = model.state_dict()
+    for problem, names in (
+        ("lacks", expected.keys() - state.keys()),
+        ("has an unknown", state.keys() - expected.keys()),
+    ):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise ValueError(
+                f"{source}: {problem} tensor {min(names)}{more}; "
+                "the weights belong to another configuration"
+            )
+    for name, tensor in state.items():
+        if tensor.shape != expected[name].shape:
+            raise ValueError(
+                f"{source}: {name} is {list(tensor.shape)} and the configuration says "
+                f"{list(expected[name].shape)}; the weights belong to another configuration"
+            )
+    model.to_empty(device=device)
+    model.load_state_dict({k: v.to(device) for k, v in state.items()}, assign=True)
+    return model.requires_grad_(True)
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file. ValueError when it is missing, a pickle, truncated or damaged."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}; give a model's folder") from None
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        raise ValueError(f"{path}: a pickle, which could run code; convert it to safetensors")
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError, OverflowError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{path}: damaged, truncated or not safetensors ({reason}); make or fetch it again"
+        ) from None
+
+
+def write_safetensors(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write tensors so that the file appears whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    try:
+        save_file(tensors, partial, metadata={"format": "pt"})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. ValueError when it is missing or not one."""
+    try:
+        raw = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}; give a model's folder") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not JSON ({error}); make or fetch it again") from None
+    if not isinstance(raw, dict):
+        raise ValueError(f"{path}: not a JSON object; make or fetch it again")
+    return raw
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object so that the file appears whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, path)
