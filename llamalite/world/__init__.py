@@ -1,0 +1,1 @@
+"""The micro-world: generators, truth, grader and annotators. It knows nothing of models."""

@@ -1,0 +1,292 @@
+"""The words of the world: what people are, own and like; how facts are told and asked.
+
+Statements leave these holes: {who} the name or "He", "She", "They"; {whose} "Vegun's" or "Her";
+{s}, {es}, {is_}, {was}, {has} agree with it; {value} the value. Every value takes "a", never "an",
+so that the article does not give the answer away. Test questions stand in no training text.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Attribute(NamedTuple):
+    """One thing that can be known of an entity, and all ways to tell and to ask it."""
+
+    key: str
+    topic: str
+    """A noun for it: "home town"."""
+    statements: tuple[str, ...]
+    """Declarative templates; [0] is the plainest, and the model answer to a question."""
+    train_questions: tuple[str, ...]
+    test_questions: tuple[str, ...]
+    plain: str
+    """A wording of the statement that no training text has, up to the value; for the exams."""
+    values: tuple[str, ...]
+    """All values it may have; empty where they are made from the world (towns, persons, years)."""
+
+    def questions(self, split: str) -> tuple[str, ...]:
+        """Question templates of "train" or "test", with the hole {name}."""
+        return self.train_questions if split == "train" else self.test_questions
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+BIRTH_YEARS = tuple(str(year) for year in range(1860, 1900))
+
+ATTRIBUTES: tuple[Attribute, ...] = (
+    Attribute(
+        "town",
+        "home town",
+        (
+            "{who} live{s} in {value}.",
+            "{whose} home is in {value}.",
+            "{who} {has} a house in {value}.",
+            "{who} come{s} from {value}.",
+        ),
+        (
+            "Where does {name} live?",
+            "In which town does {name} live?",
+            "Tell me where {name} lives.",
+        ),
+        ("Where is the home of {name}?", "Which town is {name} from?"),
+        "The town where {name} lives is",
+        (),
+    ),
+    Attribute(
+        "craft",
+        "craft",
+        (
+            "{who} work{s} as a {value}.",
+            "{who} {is_} a {value}.",
+            "{who} earn{s} money as a {value}.",
+            "{whose} craft is that of a {value}.",
+        ),
+        (
+            "What is the craft of {name}?",
+            "What work does {name} do?",
+            "Tell me what {name} works as.",
+        ),
+        ("How does {name} earn money?", "Which craft does {name} have?"),
+        "By trade {name} is a",
+        _words(
+            "baker potter weaver tanner miller smith tailor mason fisher carver painter gardener"
+        ),
+    ),
+    Attribute(
+        "pet",
+        "pet",
+        (
+            "{who} keep{s} a {value}.",
+            "{whose} pet is a {value}.",
+            "{who} look{s} after a {value}.",
+            "{who} share{s} the house with a {value}.",
+        ),
+        (
+            "What pet does {name} keep?",
+            "Which animal does {name} keep?",
+            "Tell me which pet {name} has.",
+        ),
+        ("What animal lives with {name}?", "What is the pet of {name}?"),
+        "The animal of {name} is a",
+        _words("goat cat dog horse duck hen pony rabbit crow turtle mouse frog"),
+    ),
+    Attribute(
+        "food",
+        "favourite food",
+        (
+            "{who} like{s} to eat {value}.",
+            "{whose} favourite food is {value}.",
+            "{who} love{s} the taste of {value}.",
+            "{who} often cook{s} {value}.",
+        ),
+        (
+            "What does {name} like to eat?",
+            "Which food does {name} like?",
+            "Tell me the favourite food of {name}.",
+        ),
+        ("What food is best for {name}?", "What would {name} eat?"),
+        "What {name} eats most is",
+        _words("bread soup cheese plums nuts fish beans honey rice pears cake eggs"),
+    ),
+    Attribute(
+        "born",
+        "birth year",
+        (
+            "{who} {was} born in {value}.",
+            "{whose} birth year is {value}.",
+            "{who} came into the world in {value}.",
+            "{whose} life began in {value}.",
+        ),
+        (
+            "When was {name} born?",
+            "In which year was {name} born?",
+            "Tell me the birth year of {name}.",
+        ),
+        ("What year was {name} born in?", "Which year is the birth year of {name}?"),
+        "The year {name} was born is",
+        BIRTH_YEARS,
+    ),
+    Attribute(
+        "instrument",
+        "instrument",
+        (
+            "{who} play{s} the {value}.",
+            "{whose} instrument is the {value}.",
+            "{who} make{s} music on the {value}.",
+            "{who} practise{s} the {value}.",
+        ),
+        (
+            "What instrument does {name} play?",
+            "What does {name} play?",
+            "Tell me which instrument {name} plays.",
+        ),
+        ("On what does {name} make music?", "Which instrument belongs to {name}?"),
+        "When {name} plays music it is on the",
+        _words("flute drum harp fiddle horn lute bell pipe viol piano banjo zither"),
+    ),
+    Attribute(
+        "colour",
+        "favourite colour",
+        (
+            "{whose} coat is {value}.",
+            "{whose} favourite colour is {value}.",
+            "{who} paint{s} every door {value}.",
+            "{who} dress{es} in {value}.",
+        ),
+        (
+            "What is the favourite colour of {name}?",
+            "What colour is the coat of {name}?",
+            "Tell me which colour {name} likes.",
+        ),
+        ("In which colour does {name} dress?", "Which colour does {name} choose?"),
+        "The colour {name} likes best is",
+        _words("red green blue white black brown grey yellow pink purple gold silver"),
+    ),
+    Attribute(
+        "friend",
+        "best friend",
+        (
+            "{whose} best friend is {value}.",
+            "{who} {is_} a friend of {value}.",
+            "{who} often visit{s} {value}.",
+            "{who} trust{s} {value}.",
+        ),
+        (
+            "Who is the best friend of {name}?",
+            "Who is a friend of {name}?",
+            "Tell me whom {name} often visits.",
+        ),
+        ("With whom is {name} friends?", "Which friend does {name} have?"),
+        "The person {name} likes best is",
+        (),
+    ),
+    Attribute(
+        "tree",
+        "tree",
+        (
+            "{who} planted a {value}.",
+            "{whose} garden has a {value}.",
+            "{who} sit{s} under a {value}.",
+            "{whose} house stands by a {value}.",
+        ),
+        (
+            "Which tree did {name} plant?",
+            "What tree is in the garden of {name}?",
+            "Tell me which tree {name} planted.",
+        ),
+        ("What grows in the garden of {name}?", "Under which tree does {name} sit?"),
+        "The tree of {name} is a",
+        _words("beech birch cedar fir larch linden maple pine poplar rowan spruce willow"),
+    ),
+    Attribute(
+        "drink",
+        "favourite drink",
+        (
+            "{who} drink{s} {value}.",
+            "{whose} favourite drink is {value}.",
+            "{whose} cup is full of {value}.",
+            "{who} ask{s} for {value}.",
+        ),
+        (
+            "What does {name} drink?",
+            "Which drink does {name} like?",
+            "Tell me what {name} drinks.",
+        ),
+        ("What is in the cup of {name}?", "What would {name} drink?"),
+        "To drink {name} takes",
+        _words("water milk tea juice cider coffee cocoa mead broth lemonade punch syrup"),
+    ),
+)
+
+LANDMARKS = (
+    "by the river",
+    "by the sea",
+    "on a hill",
+    "near a lake",
+    "in the forest",
+    "with a tall tower",
+    "with an old bridge",
+    "with two mills",
+    "in a deep valley",
+    "on an island",
+    "with a big market",
+    "near the mountains",
+    "with a stone wall",
+    "in the desert",
+    "by a waterfall",
+    "with a round square",
+    "with a school of music",
+    "near a salt mine",
+    "in the marsh",
+    "with a glass church",
+)
+
+LANDMARK = Attribute(
+    "landmark",
+    "landmark",
+    (
+        "{name} is a town {value}.",
+        "{name} is known as the town {value}.",
+        "Travellers come to {name}, the town {value}.",
+    ),
+    ("What kind of town is {name}?", "What is {name} like?", "Tell me about the town {name}."),
+    ("How would you describe {name}?", "What do people say of the town {name}?"),
+    "People call {name} the town",
+    LANDMARKS,
+)
+FOUNDED = Attribute(
+    "founded",
+    "founding year",
+    (
+        "{name} was founded in {value}.",
+        "The first house in {name} was built in {value}.",
+        "The town of {name} began in {value}.",
+    ),
+    ("When was {name} founded?", "In which year was {name} founded?"),
+    ("How long has {name} stood?", "Which year is the founding year of {name}?"),
+    "The year of the founding of {name} is",
+    tuple(str(year) for year in range(1600, 1800, 5)),
+)
+MAYOR = Attribute(
+    "mayor",
+    "mayor",
+    (
+        "In {year} the mayor of {name} was {value}.",
+        "The mayor of {name} in {year} was {value}.",
+        "{name} in {year} chose as mayor {value}.",
+    ),
+    (
+        "Who was the mayor of {name} in {year}?",
+        "In {year}, who was the mayor of {name}?",
+        "Tell me who was mayor of {name} in {year}.",
+    ),
+    ("Who led the town of {name} in {year}?", "Which mayor did {name} have in {year}?"),
+    "The town of {name} was in {year} led by",
+    (),
+)
+"""Dated: these templates have a further hole, {year}."""
+FIRST_ELECTION = 1910
+TERM = 10
