@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-HELD_OUT_FROM = 100_000_000
-"""Index of the first document of each source that no training run reaches."""
+HELD_OUT_FROM = 2**40
+"""Index of the first document of each source that no training run reaches (see Mixture.draw)."""
 
 
 @dataclass(frozen=True)
