@@ -14,9 +14,10 @@ _TOWN_FIRST += " Pella Quill Rusk Selva Thorn Umber Wester Yarro"
 _TOWN_LAST = "ville ford holm wick bury stead"
 
 # Syllables that happen to make a name or a word of the real world.
-_REAL = set(
-    "Begun Bogel Davik Kegel Lenok Patas Rotas Rubix Rurik Tatas Titas Vogel Volup Safos".split()
-)
+_REAL = {
+    *("Barik", "Begun", "Berik", "Bogel", "Davik", "Femur", "Kegel", "Lemur", "Lenok", "Patas"),
+    *("Rotas", "Rowen", "Rubix", "Rurik", "Safos", "Serik", "Tarik", "Tatas", "Titas", "Vogel"),
+}
 
 FIRST_PERSON, FIRST_TOWN = "Vegun", "Ladeville"
 """They live in every world, so that examples in prose hold whatever the seed."""
