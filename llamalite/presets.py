@@ -15,8 +15,8 @@ from llamalite.model.config import ModelConfig
 from llamalite.pretraining.config import PretrainConfig
 from llamalite.sft.config import SFTConfig
 from llamalite.text.config import TokenizerConfig
-from llamalite.training_config import OptimizerConfig
-from llamalite.world.config import WorldConfig
+from llamalite.training_config import OptimizerConfig, ParallelConfig
+from llamalite.world.config import MIXTURE, WorldConfig
 
 _MINI = ModelConfig(
     vocab_size=1024, dim=128, n_layers=4, n_heads=4, n_kv_heads=2, head_dim=32, ffn_dim=352
@@ -59,3 +59,140 @@ MODELS: dict[str, ModelConfig] = {
     "34b": replace(_70B, n_layers=48, ffn_dim=22_016),
     "70b": _70B,
 }
+
+
+@dataclass(frozen=True)
+class RunPreset:
+    """Model, data and every stage's numbers at one scale."""
+
+    name: str
+    """What `--preset` calls it; the run folder is named after it."""
+    about: str
+    """One line for help and tables."""
+    world: WorldConfig
+    tokenizer: TokenizerConfig
+    pretrain: PretrainConfig
+    sft: SFTConfig
+    evaluate: EvaluateConfig
+
+    def config(self, stage: str) -> Any:
+        """The settings of one stage."""
+        return getattr(self, stage)
+
+
+_LAPTOP = RunPreset(
+    name="laptop",
+    about="1.0M parameters, two CPU cores, under 15 minutes",
+    world=WorldConfig(),
+    tokenizer=TokenizerConfig(mixture=MIXTURE),
+    pretrain=PretrainConfig(
+        model=MODELS["mini"],
+        tokens=6_000_000,
+        mixture=MIXTURE,
+        optimizer=OptimizerConfig(lr=3e-3, warmup_fraction=0.02),
+    ),
+    sft=SFTConfig(optimizer=OptimizerConfig(lr=4e-4, warmup_fraction=0.03), batch_size=16),
+    evaluate=EvaluateConfig(),
+)
+
+
+def _ci() -> RunPreset:
+    """The whole chain in two minutes, for tests and notebooks."""
+    return replace(
+        _LAPTOP,
+        name="ci",
+        about="0.4M parameters, the whole chain in under 2 minutes on two CPU cores",
+        world=WorldConfig(people=55, attributes=6, towns=8),
+        tokenizer=replace(_LAPTOP.tokenizer, vocab_size=768, sample_documents=6_000),
+        pretrain=replace(
+            _LAPTOP.pretrain, model=replace(MODELS["micro"], vocab_size=768), tokens=1_400_000
+        ),
+        sft=replace(_LAPTOP.sft, examples=800),
+        evaluate=replace(_LAPTOP.evaluate, exam_questions=100, prompts_per_kind=12),
+    )
+
+
+def _colab() -> RunPreset:
+    """One T4: tens of millions of parameters on real text from the hub."""
+    return replace(
+        _LAPTOP,
+        name="colab",
+        about="33M parameters on one GPU (T4 or better)",
+        world=WorldConfig(people=400, attributes=10, towns=20),
+        tokenizer=replace(_LAPTOP.tokenizer, vocab_size=2048),
+        pretrain=replace(
+            _LAPTOP.pretrain,
+            model=replace(MODELS["base"], vocab_size=2048),
+            tokens=60_000_000,
+            sequence_length=1024,
+            batch_size=64,
+            accumulation=4,
+            optimizer=OptimizerConfig(lr=6e-4, warmup_fraction=0.02),
+        ),
+        sft=replace(
+            _LAPTOP.sft,
+            examples=10_000,
+            sequence_length=1024,
+            optimizer=OptimizerConfig(lr=1e-4, warmup_fraction=0.03),
+        ),
+    )
+
+
+def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
+    """A size of the paper at its own hyper-parameters (section 2.2, table 1; section 3.1).
+
+    The layout is ours: the paper only says FSDP and, for the fastest decoding, 8 GPUs a model.
+    """
+    parallel = ParallelConfig(
+        data_parallel=gpus // tensor_parallel,
+        tensor_parallel=tensor_parallel,
+        nodes=gpus // 8,
+        precision="bf16",
+        compile="on",
+        activation_checkpointing=True,
+        checkpoint_seconds=1800.0,
+    )
+    model = MODELS[name]
+    return RunPreset(
+        name=name,
+        about=f"the paper's {name.upper()}, {gpus} GPUs",
+        world=WorldConfig(people=400, attributes=10, towns=20),
+        tokenizer=TokenizerConfig(vocab_size=32_000, sample_documents=10_000_000),
+        pretrain=PretrainConfig(
+            model=model,
+            tokens=2_000_000_000_000,
+            sequence_length=4096,
+            batch_size=1024,
+            optimizer=OptimizerConfig(lr=lr, warmup_steps=2000),
+            parallel=parallel,
+        ),
+        sft=SFTConfig(
+            examples=27_540,
+            sequence_length=4096,
+            batch_size=64,
+            optimizer=OptimizerConfig(lr=2e-5, warmup_fraction=0.03),
+            parallel=replace(parallel, data_parallel=64 // tensor_parallel, nodes=8),
+        ),
+        evaluate=EvaluateConfig(exam_questions=0, max_new_tokens=1000),
+    )
+
+
+RUNS: dict[str, RunPreset] = {
+    preset.name: preset
+    for preset in (
+        _ci(),
+        _LAPTOP,
+        _colab(),
+        _paper("7b", lr=3e-4, gpus=256, tensor_parallel=1),
+        _paper("13b", lr=3e-4, gpus=512, tensor_parallel=2),
+        _paper("34b", lr=1.5e-4, gpus=1024, tensor_parallel=8),
+        _paper("70b", lr=1.5e-4, gpus=1024, tensor_parallel=8),
+    )
+}
+
+
+def get_preset(name: str) -> RunPreset:
+    """The run preset of that name; ValueError that lists the names otherwise."""
+    if name not in RUNS:
+        raise ValueError(f"unknown preset {name!r}; choose among {', '.join(RUNS)}")
+    return RUNS[name]
