@@ -44,13 +44,13 @@ def evaluate_chat(
     seed gives the same replies.
     """
     config = config or EvaluateConfig()
-    prompts = test_prompts(world, config, kinds)
+    prompts = held_out_prompts(world, config, kinds)
     replies = write_replies(model, tokenizer, prompts, config, style=style, seed=seed)
     items = grade_replies(world, prompts, replies)
     return {"style": style, **summarise(items, config.resamples), "items": items}
 
 
-def test_prompts(
+def held_out_prompts(
     world: Any, config: EvaluateConfig, kinds: Sequence[str] | None = None
 ) -> list[Any]:
     """The prompts of the evaluation, kind by kind, always the same for a world and config."""
@@ -59,9 +59,6 @@ def test_prompts(
     counts[BORDERLINE] = config.borderline_prompts
     chosen = list(counts) if kinds is None else kinds
     return [world.prompt(kind, i, split="test") for kind in chosen for i in range(counts[kind])]
-
-
-test_prompts.__test__ = False  # pyright: ignore[reportFunctionMemberAccess]  # not a pytest test
 
 
 def write_replies(
@@ -142,7 +139,8 @@ def summarise(items: Sequence[Mapping[str, Any]], resamples: int = 1000) -> dict
     safety: of adversarial prompts, by risk category and over "all" (1 to 5);
     violations: shares over "all", "by_risk", "by_vector" and by cell "by_risk_and_vector";
     false_refusals: shares of refused "ordinary" and "borderline" prompts;
-    likert, safety_grades: counts per grade; tokens, finished: length and share that ended by itself.
+    likert, safety_grades: counts per grade;
+    tokens, finished: length of replies and share of them that ended by themselves.
     """
     hostile = [item for item in items if item["kind"] == ADVERSARIAL]
     harmless = [item for item in items if item["kind"] != ADVERSARIAL]
