@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,10 +19,15 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from llamalite import __version__
-from llamalite.pipeline import STAGES, get_stage, run_folder
+from llamalite.pipeline import STAGES, get_stage, run_folder, run_one, run_stages
 from llamalite.presets import RUNS, RunPreset, get_preset
 
 EXIT_USER_ERROR = 2
+_WRONG_TYPE = re.compile(r"Parser key \"(.+?)\": Expected an? <class '(\w+)'>\. Got value: (.+?)$")
+
+_ABOUT = """The Llama 2 paper as software: a verb for each stage in the paper's order, and verbs to
+run them all, to look and to ask. The preset gives every number its default; override any by its
+name, as in: llamalite run --preset ci --pretrain.tokens 500000 --pretrain.model.dim 64"""
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -31,6 +37,7 @@ class Parser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         line = " ".join(str(message).split())
+        line = _WRONG_TYPE.sub(r"--\1 takes \2, not \3", line)
         known = [option for action in self._actions for option in action.option_strings]
         for word in line.split():
             if word.startswith("--") and word.rstrip(",.") not in known:
@@ -38,7 +45,7 @@ class Parser(ArgumentParser):
                 if close:
                     line += f"; did you mean {close[0]}?"
                 break
-        fail(f"{line} (see {self.prog} --help)")
+        fail(f"{line} (see {self.prog.replace(' [options]', '')} --help)")
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ def fail(message: str) -> NoReturn:
 
 def build_parser(arguments: Sequence[str]) -> Parser:
     """The parser of all verbs; the preset named in `arguments` gives the stages their defaults."""
-    parser = Parser(prog="llamalite", description=__doc__, version=__version__)
+    parser = Parser(prog="llamalite", description=_ABOUT, version=__version__)
     verbs = parser.add_subcommands(required=True, dest="verb", metavar="VERB")
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     for verb in VERBS:
@@ -101,7 +108,7 @@ def build_parser(arguments: Sequence[str]) -> Parser:
 
 
 def _main(arguments: list[str]) -> None:
-    config = build_parser(arguments).parse_args(arguments)
+    config = build_parser(arguments).parse_args(arguments or ["--help"])
     verb = next(verb for verb in VERBS if verb.name == config.verb)
     verb.run(config[verb.name])
 
@@ -140,12 +147,8 @@ def _add_run_arguments(parser: Parser, arguments: Sequence[str], stages: Sequenc
     for name in stages:
         config = preset.config(name)
         section = get_stage(name).section
-        parser.add_argument(
-            f"--{name}",
-            type=type(config),
-            default=config,
-            help=f"{name} (Llama 2, section {section})",
-        )
+        title = f"{name} (Llama 2, section {section})" if section else name
+        parser.add_argument(f"--{name}", type=type(config), default=config, help=title)
 
 
 def _settings(config: Namespace, stages: Sequence[str]) -> RunPreset:
@@ -181,12 +184,11 @@ def _build_run(parser: Parser, arguments: Sequence[str]) -> None:
 
 
 def _run(config: Namespace) -> None:
-    from llamalite.pipeline import run_stages
+    settings = _settings(config, [stage.name for stage in STAGES])
     from llamalite.report import write_report
     from llamalite.terminal import TerminalEvents
 
     events = TerminalEvents()
-    settings = _settings(config, [stage.name for stage in STAGES])
     artifacts = run_stages(
         settings,
         config.seed,
@@ -207,12 +209,12 @@ def _stage_verb(name: str) -> Verb:
         _add_run_arguments(parser, arguments, [name])
 
     def run(config: Namespace) -> None:
-        from llamalite.pipeline import run_one
         from llamalite.terminal import TerminalEvents
 
         run_one(name, _settings(config, [name]), config.seed, config.out, events=TerminalEvents())
 
-    return Verb(name, f"section {stage.section}: {stage.summary}", build, run)
+    section = f"section {stage.section}: " if stage.section else ""
+    return Verb(name, section + stage.summary, build, run)
 
 
 # --- looking and asking ------------------------------------------------------------------------

@@ -25,7 +25,7 @@ class Stage:
     name: str
     """Verb on the command line, folder of the artifact, and field of the run preset."""
     section: str
-    """Section of the Llama 2 paper."""
+    """Section of the Llama 2 paper; empty where the paper has none."""
     summary: str
     """One line for help and tables."""
     inputs: tuple[str, ...]
@@ -37,7 +37,7 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="world",
-        section="-",
+        section="",
         summary="build the micro-world: facts, sources, prompts and the truth to grade by",
         inputs=(),
         recipe="llamalite.world.recipe",
