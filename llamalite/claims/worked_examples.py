@@ -3,8 +3,8 @@
 Source of tables and figures: K. L. Gwet, "Handbook of Inter-Rater Reliability", 4th edition (2014),
 as printed in the overview and weighting documents of his R package irrCAC 1.0 (CRAN, 2019). The six
 psychiatrists' data are those of J. L. Fleiss, Psychol. Bull. 76 (1971). Standard errors of the two
-contingency tables use n where the others use n - 1, hence `population_variance`. The five observers'
-figures are those of irrCAC's Python port (A. Fergadis), to three digits.
+contingency tables use n where the others use n - 1, hence `population_variance`. Results of fewer
+than four digits are those of irrCAC's Python port (A. Fergadis).
 """
 
 from __future__ import annotations

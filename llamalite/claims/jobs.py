@@ -1,0 +1,186 @@
+"""The work behind a set of claims as a graph of jobs: every distinct stage run once.
+
+Two arms that share a stage's settings, and those of all it rests on, share its artifact, within a
+study and across studies. A job's key hashes all that decides its output, the source code of the
+stages included, so what an older version of the code left behind is never mistaken for a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from llamalite.artifacts import digest, sha256_of, to_plain
+from llamalite.claims.study import Study
+from llamalite.pipeline import STAGES, Stage, get_stage
+from llamalite.presets import RunPreset
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_RUN_SOURCES = (
+    "world",
+    "text",
+    "model",
+    "pretraining",
+    "sft",
+    "training.py",
+    "training_config.py",
+    "parallel.py",
+    "resume.py",
+)
+_MEASURE_SOURCES = (*_RUN_SOURCES, "evaluation", "claims")
+
+
+@dataclass(frozen=True)
+class StageJob:
+    """One stage of one seed with certain settings."""
+
+    key: str
+    stage: str
+    config: Any
+    seed: int
+    inputs: Mapping[str, str]
+    """Stage -> key of the job that makes it."""
+    folder: Path
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Keys of the jobs before it."""
+        return tuple(self.inputs.values())
+
+    @property
+    def cost(self) -> float:
+        """Rough work, to start the longest jobs first."""
+        model = getattr(self.config, "model", None)
+        return getattr(self.config, "tokens", 0) * (model.n_parameters if model else 1)
+
+    @property
+    def title(self) -> str:
+        """For the progress display."""
+        return f"{self.stage} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class MeasureJob:
+    """Measuring one claim on one seed's finished runs."""
+
+    key: str
+    claim: str
+    preset: RunPreset
+    seed: int
+    arms: Mapping[str, Mapping[str, str]]
+    """Arm -> stage -> key of its job."""
+    folders: Mapping[str, Path]
+    """Key of a stage job -> its folder."""
+    file: Path
+    """Where the raw measurement is kept."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Keys of the jobs before it."""
+        return tuple({key for stages in self.arms.values() for key in stages.values()})
+
+    @property
+    def cost(self) -> float:
+        """Measuring first: it is short, and a saved measurement is safe."""
+        return float("inf")
+
+    @property
+    def title(self) -> str:
+        """For the progress display."""
+        return f"measure {self.claim} seed {self.seed}"
+
+
+Job = StageJob | MeasureJob
+
+
+def plan_jobs(
+    studies: Sequence[Study], preset: RunPreset, seeds: Sequence[int], runs: Path
+) -> dict[str, Job]:
+    """All jobs by key, each after those it needs."""
+    jobs: dict[str, Job] = {}
+    for study in studies:
+        for seed in seeds if study.trains else seeds[:1]:
+            arms = {
+                name: _stage_jobs(arm, study.until, seed, preset.name, runs, jobs)
+                for name, arm in study.arms(preset).items()
+            }
+            key = digest(
+                {
+                    "claim": study.claim.id,
+                    "arms": arms,
+                    "seed": seed,
+                    "preset": to_plain(preset) if study.trains else preset.name,
+                    "rule": study.rule.text,
+                    "source": source_hash(_MEASURE_SOURCES),
+                }
+            )
+            place = runs / f"{preset.name}-seed{seed}"
+            jobs[key] = MeasureJob(
+                key=key,
+                claim=study.claim.id,
+                preset=preset,
+                seed=seed,
+                arms=arms,
+                folders={
+                    key: jobs[key].folder  # type: ignore[union-attr]
+                    for stages in arms.values()
+                    for key in stages.values()
+                },
+                file=place / f"{study.claim.id}-{key[:10]}.json",
+            )
+    return jobs
+
+
+def study_config(study: Study, preset: RunPreset) -> dict[str, Any]:
+    """Every setting of every arm, as plain values."""
+    return {
+        arm: {
+            stage.name: to_plain(settings.config(stage.name)) for stage in stages_until(study.until)
+        }
+        for arm, settings in study.arms(preset).items()
+    }
+
+
+def stages_until(until: str) -> list[Stage]:
+    """The stages a run up to `until` consists of, in order."""
+    if not until:
+        return []
+    return list(STAGES[: STAGES.index(get_stage(until)) + 1])
+
+
+@cache
+def source_hash(names: tuple[str, ...]) -> str:
+    """Hash of the source files of some of the package's modules and folders."""
+    files = [
+        file
+        for name in names
+        for file in ([_PACKAGE / name] if name.endswith(".py") else (_PACKAGE / name).rglob("*.py"))
+        if file.is_file()
+    ]
+    return digest({file.relative_to(_PACKAGE).as_posix(): sha256_of(file) for file in files})
+
+
+def _stage_jobs(
+    arm: RunPreset, until: str, seed: int, preset: str, runs: Path, jobs: dict[str, Job]
+) -> dict[str, str]:
+    """Add an arm's stage jobs; returns their keys by stage."""
+    keys: dict[str, str] = {}
+    for stage in stages_until(until):
+        inputs = {name: keys[name] for name in stage.inputs}
+        config = arm.config(stage.name)
+        key = digest(
+            {
+                "stage": stage.name,
+                "config": to_plain(config),
+                "inputs": inputs,
+                "seed": seed,
+                "source": source_hash(_RUN_SOURCES),
+            }
+        )
+        folder = runs / f"{preset}-seed{seed}" / f"{stage.name}-{key[:10]}"
+        jobs.setdefault(key, StageJob(key, stage.name, config, seed, inputs, folder))
+        keys[stage.name] = key
+    return keys

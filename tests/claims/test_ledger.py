@@ -1,0 +1,92 @@
+"""The ledger reads result files and nothing else."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from llamalite.claims import CLAIMS, ledger, ledger_markdown, load_result, parse_ids, print_ledger
+from llamalite.claims.ledger import result_markdown
+from llamalite.claims.results import load_results, make_result, write_result
+from llamalite.claims.rules import Greater, Rule
+
+PROVENANCE = {"config_hash": "c" * 64, "config": {}, "seconds": 5.0, "peak_memory_bytes": 10**9}
+RULE = Rule("better is better", (Greater("better", "worse"),))
+
+
+def record(folder, claim, good):
+    measured = [{"better": [good, good], "worse": [0.5, 0.5]} for _ in range(3)]
+    result = make_result(CLAIMS[claim], RULE, "ci", [1, 2, 3], measured, PROVENANCE)
+    write_result(folder, result)
+    return result
+
+
+@pytest.fixture
+def folder(tmp_path):
+    record(tmp_path, "P1", 0.9)
+    record(tmp_path, "S1", 0.1)
+    record(tmp_path, "S2", 0.5)
+    return tmp_path
+
+
+def test_all_sixty_claims_by_group():
+    groups = Counter(name[0] for name in CLAIMS)
+    assert groups == {"P": 13, "S": 3, "R": 11, "L": 10, "G": 3, "E": 3, "F": 9, "D": 3, "W": 5}
+    assert len(CLAIMS) == 60
+    assert all(claim.statement and claim.paper for claim in CLAIMS.values())
+
+
+def test_counts_cover_every_claim(folder):
+    summary = ledger("ci", folder)
+    assert summary["claims"]["P1"] == "holds"
+    assert summary["claims"]["S1"] == "contradicted"
+    assert summary["claims"]["S2"] == "not_shown"
+    assert summary["claims"]["W5"] == "unmeasured"
+    counts = {key: summary[key] for key in ("holds", "not_shown", "contradicted", "unmeasured")}
+    assert counts == {"holds": 1, "not_shown": 1, "contradicted": 1, "unmeasured": 57}
+    assert list(summary["claims"]) == list(CLAIMS)
+
+
+def test_json_output_is_one_object(folder, capsys):
+    print_ledger("ci", as_json=True, folder=folder)
+    assert json.loads(capsys.readouterr().out) == ledger("ci", folder)
+
+
+def test_table_names_every_claim(folder, capsys):
+    print_ledger("ci", folder=folder)
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in CLAIMS)
+
+
+def test_a_result_file_can_be_judged_again(folder):
+    for result in load_results("ci", folder).values():
+        verdict, findings = RULE.judge(result["measurements"])
+        assert verdict == result["verdict"]
+        assert [f.condition for f in findings] == [f["condition"] for f in result["findings"]]
+        assert result["per_seed"]["worse"] == [0.5, 0.5, 0.5]
+        assert set(result) >= {"seeds", "scale", "git_commit", "versions", "config_hash", "rule"}
+
+
+def test_book_page_has_a_row_for_every_claim(folder):
+    page = ledger_markdown("ci", folder)
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "| id |" not in line]
+    assert [row.split(" | ")[0].strip("| ") for row in rows] == list(CLAIMS)
+    assert "+0.4 [+0.4, +0.4] (3 seeds)" in page
+    note = result_markdown("P1", "ci", folder)
+    assert "better is better" in note
+    assert "0.4 to 0.4" in note
+
+
+def test_damaged_and_missing_files_name_the_remedy(folder):
+    with pytest.raises(ValueError, match="llamalite claims --ids P2 --preset ci"):
+        load_result("P2", "ci", folder)
+    (folder / "ci" / "P1.json").write_text('{"verdict": "hol')
+    with pytest.raises(ValueError, match="damaged"):
+        ledger("ci", folder)
+
+
+def test_ids_are_parsed_and_unknown_ones_named():
+    assert parse_ids("p1, S2,P1") == ["P1", "S2"]
+    assert parse_ids("all") == list(CLAIMS)
+    with pytest.raises(ValueError, match="P99"):
+        parse_ids("P1,P99")

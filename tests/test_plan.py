@@ -1,0 +1,196 @@
+"""The plan against the paper's tables and against sums done by hand."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from llamalite.model.config import ModelConfig
+from llamalite.plan import (
+    PAPER_RUNS,
+    Layout,
+    PlanConfig,
+    block_parameters,
+    carbon_table,
+    carbon_tonnes,
+    memory_by_part,
+    print_plan,
+    printed_tonnes,
+    run_plan,
+)
+from llamalite.presets import MODELS, get_preset
+
+# Llama 2, table 2 (GPU hours, tCO2eq), and the released checkpoints' sizes
+PRINTED = {
+    "7b": (184_320, 31.22, 6_738_415_616, 524_288),
+    "13b": (368_640, 62.44, 13_015_864_320, 819_200),
+    "34b": (1_038_336, 153.90, 33_743_970_304, 196_608),
+    "70b": (1_720_320, 291.42, 68_976_648_192, 327_680),
+}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_tables_1_and_2_exactly(name):
+    plan = run_plan(PlanConfig(preset=name))
+    hours, tonnes, parameters, cache = PRINTED[name]
+    assert plan["gpu_hours"] == hours
+    assert plan["tco2eq"] == tonnes
+    assert plan["parameters"] == parameters
+    assert plan["kv_bytes_per_token"] == cache
+    assert plan["steps"] == 476_838  # 2e12 tokens in batches of 1024 x 4096, "4M" in table 1
+
+
+def test_total_of_table_2_and_its_erratum():
+    table = carbon_table()
+    assert table["gpu_hours"] == 3_311_616
+    assert table["total"] == 539.00
+    assert table["sum_of_printed_rows"] == 538.98
+    assert printed_tonnes(62.4477) == 62.44
+    assert carbon_tonnes(368_640, 400) == pytest.approx(62.4476, abs=1e-4)
+
+
+def test_utilisation_behind_the_printed_hours():
+    # 6 x 6.738e9 x 2e12 / (184320 x 3600 x 312e12), worked on paper
+    assert run_plan(PlanConfig(preset="7b"))["mfu"] == pytest.approx(0.391, abs=5e-4)
+    assert run_plan(PlanConfig(preset="70b"))["mfu"] == pytest.approx(0.428, abs=5e-4)
+    assert run_plan(PlanConfig(preset="7b"))["tokens_per_second_per_gpu"] == pytest.approx(
+        3014, abs=1
+    )
+
+
+def test_half_the_tokens_take_half_the_hours_and_carbon():
+    half = run_plan(PlanConfig(preset="13b", tokens=1e12))
+    assert half["gpu_hours"] == pytest.approx(368_640 / 2)
+    assert half["tco2eq"] == pytest.approx(62.4477 / 2, abs=0.01)
+    assert run_plan(PlanConfig(preset="13b", mfu=0.5))["mfu"] == 0.5
+
+
+def test_more_devices_change_days_but_not_energy():
+    few, many = (run_plan(PlanConfig(preset="70b", gpus=gpus)) for gpus in (512, 2048))
+    assert few["days"] == pytest.approx(140.0)  # 1,720,320 / 512 / 24
+    assert few["days"] == pytest.approx(4 * many["days"])
+    assert few["energy_kwh"] == many["energy_kwh"]
+
+
+TINY = ModelConfig(
+    vocab_size=10, dim=4, n_layers=2, n_heads=2, n_kv_heads=2, head_dim=2, ffn_dim=6, max_seq_len=8
+)
+
+
+def test_memory_by_hand():
+    # a block: 4 attention matrices of 4 x 4, 3 x 4 x 6 feed-forward, 2 norms of 4: 144 weights
+    assert block_parameters(TINY) == 144
+    # the model: 2 blocks, 2 x 40 embeddings, a last norm of 4: 372 weights
+    config = PlanConfig(model=TINY, precision="fp32", generation_batch=3)
+    parts = memory_by_part(config, TINY, Layout(1, 1, 1))
+    assert parts["weights"] == parts["gradients"] == 4 * 372
+    assert parts["optimizer"] == 8 * 372
+    # keys and values: 2 x 2 layers x 2 heads x 2 wide x 4 bytes, 8 tokens, 3 sequences
+    assert parts["cache"] == 2 * 2 * 2 * 2 * 4 * 8 * 3
+    # a token and block keeps 4 x 4 + 3 x 4 x 2 + 4 x 6 values of 4 bytes and 2 sums, a logit 12
+    assert parts["activations"] == 8 * (2 * ((16 + 24 + 24) * 4 + 8) + 10 * 12)
+
+
+def test_sharding_divides_what_it_shards():
+    config = PlanConfig(preset="70b")
+    alone = memory_by_part(config, MODELS["70b"], Layout(1, 1, 1))
+    shared = memory_by_part(config, MODELS["70b"], Layout(1, 8, 8))
+    assert shared["optimizer"] * 64 == alone["optimizer"]
+    assert shared["cache"] * 8 == alone["cache"]
+    # a 64th of the fp32 weights, and two gathered 16-bit blocks split 8 ways
+    gathered = 2 * 2 * block_parameters(MODELS["70b"]) / 8
+    assert shared["weights"] == pytest.approx(shared["gradients"] + gathered)
+    assert shared["activations"] > alone["activations"] / 8  # the residual stream is not split
+
+
+def test_checkpointing_trades_memory():
+    plain, less = (
+        run_plan(PlanConfig(preset="7b", gpus=8, activation_checkpointing=flag))
+        for flag in (False, True)
+    )
+    ratio = less["bytes_per_device"]["activations"] / plain["bytes_per_device"]["activations"]
+    assert ratio < 0.25
+
+
+def test_layout_is_the_cheapest_that_fits():
+    plan = run_plan(PlanConfig(preset="70b", gpus=64))
+    assert plan["fits"]
+    layout = plan["layout"]
+    assert layout["replicas"] * layout["fsdp"] * layout["tp"] == 64
+    alone = run_plan(PlanConfig(preset="70b", gpus=1, tp=1))
+    assert not alone["fits"]
+
+
+def test_unset_layout_is_the_presets_own():
+    plan, preset = run_plan(PlanConfig(preset="70b")), get_preset("70b").pretrain.parallel
+    assert plan["gpus"] == preset.processes
+    assert plan["layout"] == {"replicas": 1, "fsdp": preset.data_parallel, "tp": 8}
+    assert plan["accumulation"] * 4096 * preset.data_parallel == plan["batch_tokens"]
+    assert plan["fits"]
+    # a shape of one's own takes what 16 bytes a weight need: 1.1 TB over 80 GB each
+    own = run_plan(PlanConfig(preset="70b", model=MODELS["70b"], activation_checkpointing=True))
+    assert own["fits"]
+    assert own["gpus"] >= 16
+
+
+def test_the_model_counted_on_the_meta_device_agrees():
+    torch = pytest.importorskip("torch")
+    from llamalite.model.transformer import Transformer
+
+    for name in ("mini", "7b"):
+        with torch.device("meta"):
+            model = Transformer(MODELS[name])
+        weights = sum(p.numel() for p in model.parameters())
+        assert run_plan(PlanConfig(preset=name))["parameters"] == weights
+
+
+def test_own_shape_and_run_presets():
+    assert run_plan(PlanConfig(model=TINY, tokens=1e6))["parameters"] == 372
+    laptop = run_plan(PlanConfig(preset="laptop"))
+    assert laptop["gpus"] == 1
+    assert laptop["tokens"] < 1e9
+    assert laptop["gpu_hours"] > 0
+
+
+def test_json_and_table(capsys):
+    print_plan(PlanConfig(preset="7b"), as_json=True)
+    plan = json.loads(capsys.readouterr().out)
+    assert {"parameters", "kv_bytes_per_token", "gpu_hours", "tco2eq"} <= set(plan)
+    print_plan(PlanConfig(preset="7b"))
+    shown = capsys.readouterr().out
+    assert "6,738,415,616" in shown
+    assert "31.22" in shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"preset": "8b"}, "8b"),
+        ({"preset": "70b", "tp": 3}, "tp 3"),
+        ({"preset": "70b", "gpus": 6, "tp": 4}, "6 gpus"),
+        ({"mfu": 1.5}, "mfu is 1.5"),
+        ({"gpus": 0}, "gpus is 0"),
+        ({"pue": -1.0}, "pue is -1"),
+    ],
+)
+def test_bad_input_is_named(settings, named):
+    with pytest.raises(ValueError, match=named):
+        run_plan(PlanConfig(**settings))
+
+
+def test_planning_needs_no_torch():
+    code = (
+        "import sys; from llamalite.plan import PlanConfig, run_plan; "
+        "run_plan(PlanConfig()); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_paper_runs_are_those_of_the_tables():
+    assert {name: run.watts for name, run in PAPER_RUNS.items()} == {
+        "7b": 400,
+        "13b": 400,
+        "34b": 350,
+        "70b": 400,
+    }
