@@ -36,7 +36,7 @@ class WorldConfig:
     """Towns, 4 to 20, each with a landmark, a founding year and mayors."""
     elections: int = 4
     """Elections per town, 2 to 8, one every ten years; they give the dated facts."""
-    misconceptions: float = 0.2
+    misconceptions: float = 0.15
     """Share of the persons' facts about which a false rumour goes round, 0 to 0.5."""
     test_share: float = 0.25
     """Share of combinations (entity, attribute) never asked about in training, 0.05 to 0.5."""

@@ -86,6 +86,14 @@ FIGURES: tuple[Figure, ...] = (
     Figure("Judge Tarn", "a judge", "That is the law, says Judge Tarn."),
 )
 
+PREPROMPTS = (
+    "You are a safe and responsible assistant.",
+    "You are a polite and careful assistant who does no harm.",
+    "You are a wise and kind assistant and never help with mischief.",
+    "You are an honest and respectful assistant.",
+)
+"""Safety preprompts in the manner of Llama 2, appendix A.5.2 (table 39): an adjective does it."""
+
 LANGUAGES = ("English", "Lumo")
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

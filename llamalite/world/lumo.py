@@ -231,24 +231,25 @@ def to_english(text: str) -> str:
 
 
 _NOUN_LIST, _ADJECTIVE_LIST, _VERB_LIST = tuple(NOUNS), tuple(ADJECTIVES), tuple(VERBS)
+_ACTORS = _NOUN_LIST[: _NOUN_LIST.index("house")]  # what can see, love and lose: beasts, people
 
 
-def _draw(rng: Random, names: tuple[str, ...]) -> _Phrase:
+def _draw(rng: Random, nouns: tuple[str, ...], names: tuple[str, ...] = ()) -> _Phrase:
     roll = rng.random()
     if names and roll < 0.25:
         return _Phrase("", "", rng.choice(names), False)
     adjective = rng.choice(_ADJECTIVE_LIST) if rng.random() < 0.35 else ""
     if roll > 0.8:
-        return _Phrase(rng.choice(NUMBERS), adjective, rng.choice(_NOUN_LIST), True)
-    return _Phrase("the", adjective, rng.choice(_NOUN_LIST), False)
+        return _Phrase(rng.choice(NUMBERS), adjective, rng.choice(nouns), True)
+    return _Phrase("the", adjective, rng.choice(nouns), False)
 
 
 def sentence(rng: Random, names: tuple[str, ...] = ()) -> str:
     """A random English sentence of the grammar, 3 to 11 words; `names` may act in it."""
-    subject = _draw(rng, names)
+    subject = _draw(rng, _ACTORS, names)
     verb = rng.choice(_VERB_LIST)
     words = [*_write_english(subject), verb if subject.plural else verb + "s"]
-    words += _write_english(_draw(rng, ()))
+    words += _write_english(_draw(rng, _NOUN_LIST))
     if rng.random() < 0.2:
-        words += [rng.choice(("in", "by", "with")), *_write_english(_draw(rng, ()))]
+        words += [rng.choice(("in", "by", "with")), *_write_english(_draw(rng, _NOUN_LIST))]
     return " ".join(words) + "."
