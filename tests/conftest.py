@@ -8,3 +8,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from jaxtyping import install_import_hook
 
 install_import_hook(["llamalite.model", "llamalite.text.packing"], "beartype.beartype")
+
+from hypothesis import settings
+
+settings.register_profile("llamalite", deadline=None)  # a busy machine is not a failure
+settings.load_profile("llamalite")

@@ -1,0 +1,37 @@
+"""What the tokenizer is trained on. Llama 2, section 2.2; needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """A SentencePiece vocabulary and the sample of the corpus it is learned from."""
+
+    vocab_size: int = 1024
+    """V: number of pieces, the 256 bytes included; the paper's is 32k. Must be the model's."""
+    sample_documents: int = 20_000
+    """Documents to learn from, over all sources."""
+    mixture: dict[str, float] = field(default_factory=dict)
+    """Share of the documents by source, of any sum; sources left out are not read. Empty: every
+    source alike. The paper does not say what its tokenizer was trained on."""
+    character_coverage: float = 0.99995
+    """Share of the text whose characters get a piece of their own; rarer ones are spelled in bytes.
+    Not in the paper."""
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "sample_documents"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0.9 <= self.character_coverage <= 1:
+            raise ValueError(
+                f"character_coverage is {self.character_coverage}; it must lie between 0.9 and 1"
+            )
+        for source, weight in self.mixture.items():
+            if not 0 <= weight < float("inf"):
+                raise ValueError(f"mixture weight of {source} is {weight}; it must be at least 0")
+        if self.mixture and not any(self.mixture.values()):
+            raise ValueError(
+                f"mixture weights of {', '.join(self.mixture)} are all 0; raise at least one"
+            )
