@@ -19,6 +19,9 @@ class TokenizerConfig:
     character_coverage: float = 0.99995
     """Share of the text whose characters get a piece of their own; rarer ones are spelled in bytes.
     Not in the paper."""
+    model: str = ""
+    """A SentencePiece tokenizer.model to use instead of training one, such as a released Llama's;
+    the settings above then count for nothing."""
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "sample_documents"):
