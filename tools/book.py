@@ -40,6 +40,7 @@ def main() -> int:
     scripts = str(Path(sys.executable).parent)
     environment = dict(os.environ, PATH=scripts + os.pathsep + os.environ["PATH"])
     environment.setdefault("PYTHONWARNINGS", "ignore")
+    subprocess.run([sys.executable, "tools/book_pages.py"], cwd=ROOT, check=True)
     command = [f"{scripts}/jupyter-book", "build", ".", "-n", "-W", "--keep-going", *sys.argv[1:]]
     code = subprocess.run(command, cwd=ROOT, env=environment).returncode
     if code:
