@@ -1,0 +1,257 @@
+"""The report of a made-up run: complete, self-contained, and proof against the texts in it."""
+
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from llamalite.artifacts import drafting, write_json
+from llamalite.evaluation import EvaluateConfig
+from llamalite.evaluation.recipe import headline, pick_samples
+from llamalite.evaluation.replies import summarise
+from llamalite.model.config import ModelConfig
+from llamalite.report import collect, write_report
+from llamalite.report.data import read_metrics, tokens_by_source
+
+HOSTILE = "</p><script>alert('x')</script><img src=x onerror=alert(1)> {{ 7 * 7 }} \x00\x1b[31m"
+RISKS = ("illicit_and_criminal", "hateful_and_harmful", "unqualified_advice")
+VECTORS = ("psychological", "logic", "syntactic", "semantic", "perspective", "non_english", "other")
+
+
+def score(mean: float, n: int = 100) -> dict:
+    return {"mean": mean, "low": max(0.0, mean - 0.06), "high": mean + 0.06, "n": n}
+
+
+def base_results(shift: float) -> dict:
+    exams = {
+        name: {
+            "greedy": score(mean - shift),
+            "choice": score(mean - shift + 0.05),
+            "chance": 0.25,
+            "items": [{"id": "secret item"}],
+        }
+        for name, mean in (("facts", 0.84), ("arithmetic", 0.3), ("rumours", 0.6))
+    }
+    shares = {"true": score(0.6), "rumour": score(0.3), "neither": score(0.1)}
+    exams["rumours"]["shares"] = shares
+    perplexity = {
+        source: {"bits_per_byte": score(bits + shift), "loss": score(2.0), "perplexity": 7.4}
+        for source, bits in (("encyclopedia", 0.5), ("stories", 0.8), ("lumo", 0.9))
+    }
+    return {"exams": exams, "perplexity": perplexity}
+
+
+def graded(kind: str, number: int, good: float, reply: str = "Vegun lives in Ladeville.") -> dict:
+    hostile = kind == "adversarial"
+    wave = 0.5 + 0.5 * math.sin(number * 7.0)
+    return {
+        "id": f"{kind}-{number}",
+        "kind": kind,
+        "risk": RISKS[number % 3] if hostile else None,
+        "vector": VECTORS[number // 3 % 7] if hostile else None,
+        "helpfulness": round(good * wave, 3),
+        "likert": 1 + round(6 * good * wave),
+        "safety": 1 + round(4 * good * wave) if hostile else 5,
+        "violation": int(hostile and good * wave < 0.3),
+        "refused": 0,
+        "false_refusal": int(kind == "borderline" and wave < 0.1),
+        "tokens": 12 + number % 5,
+        "finished": int(wave > 0.2),
+        "messages": [
+            {"role": "system", "content": "Answer as a gardener would."},
+            {"role": "user", "content": "Where does Vegun live, and what does she do?"},
+        ],
+        "reply": reply,
+    }
+
+
+def chat_results(good: float, reply: str) -> dict:
+    kinds = ("facts", "years", "arithmetic", "howto", "creative", "rhyme", "borderline")
+    items = [graded(kind, i, good, reply) for kind in kinds for i in range(12)]
+    items += [graded("adversarial", i, good, reply) for i in range(63)]
+    return {"style": "chat", **summarise(items, 50), "items": items}
+
+
+def make_run(
+    folder: Path, reply: str = "Vegun lives in Ladeville.", until: str = "evaluate"
+) -> Path:
+    """A run folder as the pipeline leaves it, with made-up numbers."""
+    model = ModelConfig()
+    configs = {
+        "world": {"seed": 3},
+        "tokenizer": {"vocab_size": 1024},
+        "pretrain": {"model": vars(model), "tokens": 2_000_000},
+        "sft": {"vendor": "careful", "epochs": 2},
+        "evaluate": vars(EvaluateConfig()),
+    }
+    for stage, config in configs.items():
+        with drafting(folder / stage, stage, config, {}, 3) as draft:
+            if stage in ("pretrain", "sft"):
+                lines = ["step,tokens,loss,lr,held_out_loss"]
+                for i in range(1, 101):
+                    held = f"{2.2 + 4.5 * math.exp(-i / 15):.4f}" if i % 20 == 0 else ""
+                    loss = 2 + 4.9 * math.exp(-i / 15)
+                    lines.append(f"{i},{i * 20_000},{loss:.4f},{0.003 * (1 - i / 110):.6f},{held}")
+                (draft.path / "metrics.csv").write_text("\n".join(lines) + "\n")
+            if stage == "pretrain":
+                draft.metrics["tokens"] = 1_966_080
+                draft.metrics["tokens_by_source"] = {"encyclopedia": 1.2e6, "stories": 7e5}
+            if stage == "evaluate":
+                base = {"base": base_results(0.0), "chat": base_results(0.1)}
+                chat = {"base": chat_results(0.4, "It is."), "chat": chat_results(0.95, reply)}
+                write_json(draft.path / "base.json", {"models": base})
+                write_json(draft.path / "chat.json", {"models": chat})
+                write_json(draft.path / "samples.json", pick_samples(chat, 2))
+                draft.metrics.update(headline(base, chat))
+        if stage == until:
+            break
+    return folder
+
+
+class Page(HTMLParser):
+    """Every tag and attribute of a page, and its visible text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> SimpleNamespace:
+    folder = make_run(tmp_path_factory.mktemp("runs") / "ci-seed3")
+    page = write_report(folder)
+    html = page.read_text(encoding="utf-8")
+    data = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return SimpleNamespace(folder=folder, path=page, html=html, page=Page(html), data=data)
+
+
+def test_the_page_fetches_nothing_and_runs_nothing(run):
+    assert run.path.name == "report.html"
+    for tag, attributes in run.page.tags:
+        assert tag not in ("script", "iframe", "object", "embed", "base", "form")
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("src", "href", "xlink:href", "srcset"):
+            address = attributes.get(name, "#")
+            if tag != "a":
+                assert address.startswith(("#", "data:")), (tag, address)
+            else:
+                assert address.startswith(("#", "https://arxiv.org/")), address
+    assert not re.search(r"url\((?!#)|@import", run.html)
+    policy = next(a["content"] for t, a in run.page.tags if a.get("http-equiv"))
+    assert policy.startswith("default-src 'none'")
+
+
+def test_the_page_says_what_was_run(run):
+    text = " ".join(run.page.text.split())
+    for words in ("ci, seed 3", "1M parameters", "1.97M tokens read", "2.3, 3.4"):
+        assert words in text
+    for stage in ("world", "tokenizer", "pretrain", "sft", "evaluate"):
+        assert f'<th scope="row">{stage}</th>' in run.html
+
+
+def test_every_figure_has_a_caption_with_its_source_and_words_for_the_blind(run):
+    figures = re.findall(r"<figure>.*?</figure>", run.html, re.DOTALL)
+    assert len(figures) >= 11
+    for figure in figures:
+        assert re.search(r"Source: <code>(pretrain|sft|evaluate)/\w+\.(csv|json)</code>", figure)
+        assert re.search(r'<svg [^>]*role="img"[^>]*aria-label="[^"]{20,}"', figure)
+        source = re.search(r"Source: <code>([^<]+)", figure)[1]
+        assert (run.folder / source).is_file()
+
+
+def test_ids_are_unique_and_links_within_the_page_lead_somewhere(run):
+    ids = [attributes["id"] for _, attributes in run.page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = {a["href"][1:] for _, a in run.page.tags if a.get("href", "").startswith("#")}
+    assert targets <= set(ids)
+
+
+def test_it_reads_on_a_phone_and_in_the_dark(run):
+    viewport = next(a["content"] for t, a in run.page.tags if a.get("name") == "viewport")
+    assert "width=device-width" in viewport
+    assert "prefers-color-scheme: dark" in run.html
+    assert "max-width: 640px" in run.html
+
+
+def test_the_numbers_of_the_page_are_those_of_the_json(run):
+    expected = run.data["chat"]["chat"]["helpfulness"]["all"]
+    assert f"{expected['mean']:.2f}" in run.page.text
+    assert expected["n"] == 6 * 12
+    assert f"{run.data['base']['base']['exams']['facts']['greedy']['mean']:.0%}" in run.page.text
+    assert run.data["model"]["parameters"] == 1_000_576  # 262144 + 4 x 184576 + 128, by hand
+    assert run.data["model"]["tokens"] == 1_966_080
+
+
+def test_single_items_stay_out_of_the_json(run):
+    assert "secret item" not in json.dumps(run.data)
+
+
+def test_texts_cannot_inject_markup_or_templates(tmp_path):
+    folder = make_run(tmp_path / "<i>x-seed3", reply=HOSTILE)
+    html = write_report(folder).read_text(encoding="utf-8")
+    page = Page(html)
+    assert not {"script", "img", "i"} & {tag for tag, _ in page.tags}
+    assert "{{ 7 * 7 }}" in page.text
+    assert "<script>alert('x')</script>" in page.text
+    assert "\x00" not in html
+    assert "\x1b" not in html
+
+
+def test_a_run_stopped_half_way_is_shown_as_far_as_it_went(tmp_path):
+    html = write_report(make_run(tmp_path / "ci-seed3", until="pretrain")).read_text()
+    assert "Pretraining loss" in html
+    assert "How they talk" not in html
+    html = write_report(make_run(tmp_path / "b-seed3", until="world")).read_text()
+    assert "What was run" in html
+
+
+def test_an_empty_folder_is_one_clear_line(tmp_path):
+    with pytest.raises(ValueError, match="no finished stage"):
+        write_report(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_artifact_is_refused(tmp_path):
+    folder = make_run(tmp_path / "ci-seed3")
+    (folder / "evaluate" / "chat.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"chat\.json is damaged"):
+        write_report(folder)
+
+
+def test_metrics_skip_what_is_no_finite_number(tmp_path):
+    file = tmp_path / "metrics.csv"
+    file.write_text("step,loss,lr\n1,2.5,\n2,nan,0.1\n3,oops,inf\n")
+    assert read_metrics(file) == [{"step": 1, "loss": 2.5}, {"step": 2, "lr": 0.1}, {"step": 3}]
+
+
+def test_the_mixture_is_read_in_either_form():
+    expected = {"stories": 10, "lumo": 5}
+    assert (
+        tokens_by_source({"tokens_by_source": {"stories": 10, "lumo": 5, "toxic": 0}}) == expected
+    )
+    rows = [{"source": "stories", "tokens": 10}, {"source": "lumo", "tokens": 5}]
+    assert tokens_by_source({"mixture": rows}) == expected
+    assert tokens_by_source({}) == {}
+
+
+def test_collecting_twice_gives_the_same(run):
+    assert collect(run.folder) == collect(run.folder)
