@@ -286,9 +286,12 @@ def _build_plan(parser: Parser, arguments: Sequence[str]) -> None:
 
 
 def _plan(config: Namespace) -> None:
+    from llamalite.model.config import ModelConfig
     from llamalite.plan import PlanConfig, print_plan
 
     settings = {key: config[key] for key in PlanConfig.__dataclass_fields__}
+    if settings["model"] is not None:
+        settings["model"] = _instance(ModelConfig(), settings["model"])
     print_plan(PlanConfig(**settings), as_json=config.json)
 
 

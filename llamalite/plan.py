@@ -266,7 +266,7 @@ def run_plan(config: PlanConfig) -> dict[str, Any]:
     tonnes = carbon_tonnes(gpu_hours, watts, config.pue, config.grid_intensity)
     rank_tokens = config.micro_batch * config.sequence * layout.data_parallel
     return {
-        "preset": config.preset,
+        "preset": config.preset if config.model is None else "a shape of your own",
         "model": asdict(model),
         "parameters": model.n_parameters,
         "kv_bytes_per_token": model.kv_bytes_per_token(),

@@ -82,6 +82,7 @@ def make_result(
         "per_seed": {
             metric: [float(values(one, metric).mean()) for one in measurements]
             for metric in measurements[0]
+            if not metric.startswith("curve ")
         },
         **provenance,
         "git_commit": git_commit(),
@@ -134,7 +135,7 @@ def _compact(value: Any) -> str:
 def _rounded(value: Any) -> Any:
     """Numbers to ten significant digits: below any measurement's noise, and files stay small."""
     if isinstance(value, float):
-        return float(f"{value:.10g}")
+        return value if value.is_integer() else float(f"{value:.10g}")
     if isinstance(value, Mapping):
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
