@@ -53,11 +53,13 @@ def load_model(folder: str | os.PathLike[str], device: torch.device | str = "cpu
 
 def config_from(path: Path, values: Mapping[str, Any]) -> ModelConfig:
     """A ModelConfig of values read from a file; ValueError names the file when they are wrong."""
+    values = dict(values)
     for field in fields(ModelConfig):
         kind = {"int": (int,), "float": (int, float), "bool": (bool,)}[str(field.type)]
         value = values.get(field.name, field.default)
         if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
             raise ValueError(f"{path}: {field.name} is {value!r}; it must be {field.type}")
+        values[field.name] = kind[-1](value)
     try:
         return ModelConfig(**values)
     except ValueError as error:

@@ -68,3 +68,27 @@ class ModelConfig:
     def kv_bytes_per_token(self, bytes_per_value: int = 2) -> int:
         """Bytes the key/value cache grows by with each token of one sequence (fp16 by default)."""
         return 2 * self.n_layers * self.n_kv_heads * self.head_dim * bytes_per_value
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How replies are drawn. The paper varies temperature and top-p (sections 3.2.3, A.2.2)."""
+
+    max_new_tokens: int = 48
+    """Most tokens of a reply, its end-of-sequence token included; the context may end sooner."""
+    temperature: float = 1.0
+    """Divides the logits; 0 always takes the likeliest token, 1 draws from the model itself."""
+    top_p: float = 1.0
+    """Draw only among the likeliest tokens that together reach this probability (0 to 1)."""
+    top_k: int = 0
+    """Draw only among this many likeliest tokens; 0 draws among all."""
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
+        if not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"temperature is {self.temperature}; it must be 0 or more")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
+        if self.top_k < 0:
+            raise ValueError(f"top_k is {self.top_k}; it must be 0 (off) or more")

@@ -43,6 +43,7 @@ class KVCache:
     def __init__(self, layers: list[LayerCache], starts_B: Int[Tensor, " B"] | None = None) -> None:
         self.layers = layers
         self.starts_B = starts_B
+        self._padding_mask: Tensor | None = None
 
     @classmethod
     def allocate(
@@ -80,6 +81,18 @@ class KVCache:
         if self.starts_B is None:
             return columns
         return (columns - self.starts_B[:, None]).clamp(min=0)  # the padding has no position
+
+    def padding_mask(self, end: int, dtype: torch.dtype) -> Tensor:
+        """What to add to the scores [B, H, end] of a new token: -inf left of its beginning."""
+        assert self.starts_B is not None
+        if self._padding_mask is None:  # the same at every step but for its width
+            columns = torch.arange(self.slots, device=self.starts_B.device)
+            mask = torch.zeros(
+                len(self.starts_B), 1, self.slots, dtype=dtype, device=columns.device
+            )
+            mask.masked_fill_(columns < self.starts_B[:, None, None], float("-inf"))
+            self._padding_mask = mask
+        return self._padding_mask[:, :, :end]
 
     def select(self, rows_N: Int[Tensor, " N"], slots: int | None = None) -> KVCache:
         """A cache of the given rows (repeats allowed), with `slots` slots if that is more.

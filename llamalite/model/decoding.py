@@ -1,0 +1,109 @@
+"""One step of generation, fast: the same arithmetic as the model's forward, with fewer calls.
+
+A step of a small model is mostly overhead, so for the time of one generation the projections
+that read the same input are joined into one matrix, the 1 / sqrt(E) of attention is folded
+into the query weights, and nothing is computed that one new token does not need. A test holds
+it to the model's own forward. On the reference machine (2 cores, 1.0M parameters, 64
+sequences) it takes less than half the time of the plain step.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.functional import embedding, linear, rms_norm, silu
+
+from llamalite.model.kv_cache import KVCache
+from llamalite.model.layers import Block
+from llamalite.model.transformer import Transformer
+from llamalite.shapes import Float, Int, Tensor
+
+JOIN_BELOW = 1_000_000_000
+"""Parameters up to which weights are copied to join them; beyond, matmuls dwarf the overhead."""
+
+
+class JoinedBlock(NamedTuple):
+    """One block's weights, joined by what reads them."""
+
+    attention_norm: Tensor
+    wqkv: Tensor
+    wo: Tensor
+    ffn_norm: Tensor
+    w13: Tensor
+    w2: Tensor
+
+
+class Decoder:
+    """Decodes one token for every sequence of a cache. Made anew for each generation.
+
+    It copies the weights, so a model trained in between is not seen.
+    """
+
+    def __init__(self, model: Transformer) -> None:
+        self.model = model
+        self.blocks: list[JoinedBlock] = []
+        if sum(p.numel() for p in model.parameters()) > JOIN_BELOW:
+            return
+        for block in model.layers:
+            assert isinstance(block, Block)
+            attention, feed_forward = block.attention, block.feed_forward
+            wq = attention.wq.weight * attention.head_dim**-0.5
+            self.blocks.append(
+                JoinedBlock(
+                    block.attention_norm.weight,
+                    torch.cat((wq, attention.wk.weight, attention.wv.weight)),
+                    attention.wo.weight.t(),
+                    block.ffn_norm.weight,
+                    torch.cat((feed_forward.w1.weight, feed_forward.w3.weight)),
+                    feed_forward.w2.weight.t(),
+                )
+            )
+        # Halves of a head turn together: x cos + roll(x) sin, with the first half's sine negated.
+        cos, sin = model.rotary.cos, model.rotary.sin
+        dtype = model.tok_embeddings.weight.dtype
+        self.cos = torch.cat((cos, cos), -1)[:, None].to(dtype)
+        self.sin = torch.cat((-sin, sin), -1)[:, None].to(dtype)
+
+    def step(self, tokens_B: Int[Tensor, " B"], cache: KVCache) -> Float[Tensor, "B V"]:
+        """Append each sequence's newest token to the cache; logits of what follows it."""
+        if not self.blocks:
+            return self.model(tokens_B[:, None], cache=cache)[:, 0]
+        config, end = self.model.config, cache.length + 1
+        B, H, K, E = len(tokens_B), config.n_heads, config.n_kv_heads, config.head_dim
+        eps, width, inner = config.norm_eps, (config.dim,), config.ffn_dim
+        mask = None
+        if cache.starts_B is None:
+            cos, sin = self.cos[end - 1], self.sin[end - 1]
+        else:
+            positions_B = end - 1 - cache.starts_B
+            cos, sin = self.cos[positions_B], self.sin[positions_B]
+            mask = cache.padding_mask(end, self.cos.dtype)
+        x_BD = embedding(tokens_B, self.model.tok_embeddings.weight)
+        for block, layer in zip(self.blocks, cache.layers, strict=True):
+            normed = rms_norm(x_BD, width, block.attention_norm, eps)
+            qkv = linear(normed, block.wqkv).view(B, H + 2 * K, E)
+            qk = qkv[:, : H + K]
+            qk = torch.addcmul(qk * cos, qk.roll(E // 2, -1), sin)
+            layer.keys[:, :, end - 1] = qk[:, H:]
+            layer.values[:, :, end - 1] = qkv[:, H + K :]
+            layer.length = end
+            # The H / K query heads of a group meet their keys in one product: no key is repeated.
+            q = qk[:, :H].reshape(B * K, H // K, E)
+            scores = torch.bmm(q, layer.keys.view(B * K, -1, E)[:, :end].transpose(1, 2))
+            if mask is not None:
+                scores.view(B, H, end).add_(mask)
+            weights = torch.softmax(scores, -1)
+            mixed = torch.bmm(weights, layer.values.view(B * K, -1, E)[:, :end])
+            x_BD = torch.addmm(x_BD, mixed.view(B, H * E), block.wo)
+            normed = rms_norm(x_BD, width, block.ffn_norm, eps)
+            gate_and_value = linear(normed, block.w13)
+            gated = silu(gate_and_value[:, :inner]).mul_(gate_and_value[:, inner:])
+            x_BD = torch.addmm(x_BD, gated, block.w2)
+        normed = rms_norm(x_BD, width, self.model.norm.weight, eps)
+        return linear(normed, _output_weight(self.model))
+
+
+def _output_weight(model: Transformer) -> nn.Parameter:
+    return model.tok_embeddings.weight if model.output is None else model.output.weight

@@ -1,0 +1,225 @@
+"""Sampling: equal to the plain model token by token, whatever the batch, and shared prefills."""
+
+from collections import Counter
+
+import pytest
+import torch
+from small_models import make_model, small_config
+
+from llamalite.model import decoding
+from llamalite.model.config import SamplingConfig
+from llamalite.model.decoding import Decoder
+from llamalite.model.generate import generate, stream
+from llamalite.model.kv_cache import KVCache
+
+PROMPTS = [[1, 5, 9, 2, 7], [1], [1, 40, 3], [1, 8, 8, 8, 30, 31, 32, 33, 34, 35, 36], [1, 2]]
+NEVER = -1
+
+
+def flat(completions):
+    return [completion for samples in completions for completion in samples]
+
+
+def teacher_forced(model, prompt, drawn):
+    """Log-probabilities of the drawn tokens as a trainer computes them: one row, no cache."""
+    ids = torch.tensor([prompt + drawn])
+    logprobs = torch.log_softmax(model(ids[:, :-1]), -1)
+    return logprobs[0, len(prompt) - 1 :].gather(1, ids[0, len(prompt) :, None])[:, 0]
+
+
+@pytest.fixture(params=["joined", "plain"])
+def either_path(request, monkeypatch):
+    if request.param == "plain":
+        monkeypatch.setattr(decoding, "JOIN_BELOW", 0)
+
+
+@pytest.mark.usefixtures("either_path")
+@pytest.mark.parametrize("sampling", [
+    SamplingConfig(20), SamplingConfig(20, temperature=0.6, top_p=0.9),
+    SamplingConfig(20, temperature=1.5, top_k=5), SamplingConfig(20, temperature=0.0),
+])  # fmt: skip
+def test_logprobs_are_the_trainers(model, sampling):
+    eos_id = 3
+    for prompt, samples in zip(
+        PROMPTS, generate(model, PROMPTS, sampling, eos_id=eos_id, n=3, seed=4), strict=True
+    ):
+        for ids, logprobs, finished in samples:
+            drawn = ids + [eos_id] * finished
+            assert len(logprobs) == len(drawn)
+            expected = teacher_forced(model, prompt, drawn)
+            torch.testing.assert_close(torch.tensor(logprobs), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.usefixtures("either_path")
+def test_greedy_is_the_argmax_of_the_full_forward(model):
+    for prompt, [completion] in zip(
+        PROMPTS, generate(model, PROMPTS, SamplingConfig(12, 0.0), eos_id=NEVER), strict=True
+    ):
+        ids = list(prompt)
+        for _ in range(12):
+            ids.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
+        assert completion.ids == ids[len(prompt) :]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 7, 15, 100])
+def test_replies_do_not_depend_on_the_batch(model, batch_size):
+    sampling = SamplingConfig(20, temperature=0.8, top_p=0.95)
+    whole = generate(model, PROMPTS, sampling, eos_id=3, n=3, seed=1)
+    split = generate(model, PROMPTS, sampling, eos_id=3, n=3, seed=1, batch_size=batch_size)
+    assert [c.ids for c in flat(whole)] == [c.ids for c in flat(split)]
+    assert [c.finished for c in flat(whole)] == [c.finished for c in flat(split)]
+
+
+def test_neighbours_do_not_matter(model):
+    sampling = SamplingConfig(20)
+    alone = generate(model, PROMPTS[:1], sampling, eos_id=3)[0][0]
+    together = generate(model, PROMPTS, sampling, eos_id=3, n=2)[0][0]
+    assert alone.ids == together.ids
+
+
+def test_seeds_samples_and_prompts_draw_apart(model):
+    sampling = SamplingConfig(20)
+    one = generate(model, [[1], [1]], sampling, eos_id=NEVER, n=2, seed=0)
+    two = generate(model, [[1], [1]], sampling, eos_id=NEVER, n=2, seed=1)
+    again = generate(model, [[1], [1]], sampling, eos_id=NEVER, n=2, seed=0)
+    replies = [tuple(c.ids) for c in flat(one) + flat(two)]
+    assert len(set(replies)) == 8
+    assert one == again
+
+
+def test_finished_sequences_stop_and_others_go_on(model):
+    """Cutting an endless reply at its first end of sequence gives the reply that stops."""
+    endless = flat(generate(model, PROMPTS * 4, SamplingConfig(37), eos_id=NEVER, seed=2))
+    stopped = flat(generate(model, PROMPTS * 4, SamplingConfig(37), eos_id=3, seed=2))
+    assert 0 < sum(c.finished for c in stopped) < len(stopped)
+    for long, short in zip(endless, stopped, strict=True):
+        if 3 in long.ids:
+            assert short.finished
+            assert short.ids == long.ids[: long.ids.index(3)]
+            assert short.logprobs == pytest.approx(long.logprobs[: len(short.ids) + 1], abs=1e-5)
+        else:
+            assert not short.finished
+            assert short.ids == long.ids
+
+
+def test_finished_rows_leave_the_batch(model, monkeypatch):
+    sizes = []
+    step = Decoder.step
+
+    def watched(self, tokens_B, cache):
+        sizes.append(len(tokens_B))
+        return step(self, tokens_B, cache)
+
+    monkeypatch.setattr(Decoder, "step", watched)
+    endless = flat(generate(model, PROMPTS * 8, SamplingConfig(36), eos_id=NEVER))
+    assert set(sizes) == {40}
+    sizes.clear()
+    [(common, _)] = Counter(token for c in endless for token in c.ids).most_common(1)
+    generate(model, PROMPTS * 8, SamplingConfig(36), eos_id=common)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < 20
+
+
+@pytest.mark.usefixtures("either_path")
+def test_the_context_ends_each_reply_in_its_own_time():
+    model = make_model(small_config(max_seq_len=12))
+    completions = flat(generate(model, PROMPTS, SamplingConfig(100), eos_id=NEVER))
+    assert [len(c.ids) for c in completions] == [12 - len(p) for p in PROMPTS]
+    for prompt, completion in zip(PROMPTS, completions, strict=True):
+        expected = teacher_forced(model, prompt, completion.ids)
+        torch.testing.assert_close(torch.tensor(completion.logprobs), expected, atol=1e-5, rtol=0)
+
+
+def test_one_prefill_serves_all_samples(model, monkeypatch):
+    read = []
+    hidden = type(model).hidden
+    monkeypatch.setattr(
+        type(model),
+        "hidden",
+        lambda self, ids, **kw: read.append(ids.shape) or hidden(self, ids, **kw),
+    )
+    generate(model, PROMPTS, SamplingConfig(5), eos_id=NEVER, n=6)
+    assert read == [(5, 11)]
+
+
+def test_stream_and_on_token_give_what_generate_gives(model):
+    sampling = SamplingConfig(30)
+    heard: dict[tuple[int, int], list[int]] = {}
+    completions = generate(
+        model, PROMPTS, sampling, eos_id=3, n=2, seed=5,
+        on_token=lambda prompt, sample, token: heard.setdefault((prompt, sample), []).append(token),
+    )  # fmt: skip
+    for i, samples in enumerate(completions):
+        for j, completion in enumerate(samples):
+            assert heard.get((i, j), []) == completion.ids
+    streamed = list(stream(model, PROMPTS[0], sampling, eos_id=3, seed=5))
+    assert streamed == completions[0][0].ids
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_progress_counts_every_sequence(model):
+    told = []
+    generate(
+        model, PROMPTS, SamplingConfig(20), eos_id=3, n=2, batch_size=4,
+        on_progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    counts = [done for done, _ in told]
+    assert counts == sorted(counts)
+    assert told[-1] == (10, 10)
+
+
+def test_gradients_and_mode_are_left_alone(model):
+    generate(model, PROMPTS, SamplingConfig(3), eos_id=3)
+    model(torch.tensor([[1, 2]])).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize(("prompts", "message"), [
+    ([[1] * 48], "48 tokens, which leaves no room in a context of 48"),
+    ([[1], [1] * 99], "prompt 1 has 99 tokens"),
+    ([[]], "prompt 0 is empty"),
+    ([[1, 61]], "ids from 1 to 61 and the vocabulary has 61"),
+])  # fmt: skip
+def test_prompts_that_cannot_be_continued(prompts, message):
+    with pytest.raises(ValueError, match=message):
+        generate(make_model(small_config()), prompts, SamplingConfig(5), eos_id=3)
+
+
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"batch_size": 0}, {"seed": -1}])
+def test_numbers_that_mean_nothing(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        generate(make_model(small_config()), [[1]], SamplingConfig(5), eos_id=3, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [
+    {"max_new_tokens": 0}, {"temperature": -0.1}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": -1},
+])  # fmt: skip
+def test_sampling_settings_that_mean_nothing(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        SamplingConfig(**wrong)
+
+
+@pytest.mark.parametrize("starts", [None, [0, 3, 1]])
+def test_a_fast_step_is_a_plain_step(model, starts, monkeypatch):
+    """Five steps after a prefill, compared with the model's own forward on the same cache."""
+    starts_B = None if starts is None else torch.tensor(starts)
+    caches = [KVCache.allocate(model.config, 3, 12, starts_B) for _ in range(2)]
+    prompt = torch.randint(0, 61, (3, 6))
+    for cache in caches:
+        model(prompt, cache=cache)
+    fast = Decoder(model)
+    assert fast.blocks
+    for tokens in torch.randint(0, 61, (5, 3)):
+        ours = fast.step(tokens, caches[0])
+        expected = model(tokens[:, None], cache=caches[1])[:, 0]
+        torch.testing.assert_close(ours, expected, atol=2e-5, rtol=1e-5)
+    for a, b in zip(caches[0].layers, caches[1].layers, strict=True):
+        for row, start in enumerate(starts or [0] * 3):
+            torch.testing.assert_close(a.keys[row, :, start:11], b.keys[row, :, start:11])
+            torch.testing.assert_close(a.values[row, :, start:11], b.values[row, :, start:11])
+
+
+def test_a_full_cache_says_so(model):
+    cache = KVCache.allocate(model.config, 1, 4)
+    with pytest.raises(ValueError, match="holds 4 tokens and 5 are needed"):
+        model(torch.ones(1, 5, dtype=torch.long), cache=cache)
