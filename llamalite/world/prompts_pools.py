@@ -1,0 +1,137 @@
+"""What prompts of each split may ask about: combinations held out by one rule, listed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
+from typing import TypeVar
+
+from llamalite.world import lumo, taxonomy
+from llamalite.world.knowledge import Knowledge
+from llamalite.world.lexicon_common import CATEGORIES, FIGURES, HOBBIES
+from llamalite.world.lexicon_howto import HOWTOS
+from llamalite.world.prompts_tales import RHYME_OF
+from llamalite.world.seeding import mix
+
+T = TypeVar("T")
+Table = dict[str, tuple[T, ...]]
+"""Split to choices."""
+
+LIST_COUNTS = (2, 3, 4)
+
+
+class Pools:
+    """The choices of a world's prompts, by split.
+
+    Facts, sums and words follow `Knowledge.is_train`, as the exams do. Small catalogues (tasks,
+    figures, misdeeds of a vector) are ordered by hash and the first share is held out, so that both
+    splits are never empty.
+    """
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self.knowledge = knowledge
+
+    def catalogue(self, items: Iterable[T], *tag: str) -> Table[T]:
+        """Part a catalogue: the configured share for tests, at least one, never all."""
+        seed = self.knowledge.config.seed
+        ordered = sorted(items, key=lambda item: mix("part", seed, *tag, str(item)))
+        cut = min(max(1, round(self.knowledge.config.test_share * len(ordered))), len(ordered) - 1)
+        return {"test": tuple(ordered[:cut]), "train": tuple(ordered[cut:])}
+
+    def _by_rule(self, pairs: Iterable[tuple[str, str]]) -> Table[tuple[str, str]]:
+        out: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
+        for pair in pairs:
+            out[self.knowledge.split(*pair)].append(pair)
+        return {split: tuple(found) for split, found in out.items()}
+
+    def _grouped(self, pairs: Sequence[tuple[str, str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        groups: dict[str, list[str]] = {}
+        for entity, key in pairs:
+            groups.setdefault(entity, []).append(key)
+        return tuple((entity, tuple(keys)) for entity, keys in groups.items())
+
+    @cached_property
+    def personal(self) -> dict[str, tuple[tuple[str, tuple[str, ...]], ...]]:
+        """Entities with the attributes (years apart) that may be asked of them."""
+        k = self.knowledge
+        pairs = [(p.name, a.key) for p in k.people for a in k.attributes if a.key != "born"]
+        pairs += [(t.name, "landmark") for t in k.towns]
+        return {split: self._grouped(found) for split, found in self._by_rule(pairs).items()}
+
+    @cached_property
+    def years(self) -> Table[tuple[str, str]]:
+        """(entity, attribute) of births, foundings and mayors of a year."""
+        k = self.knowledge
+        dated = ["founded", *(f"mayor {year}" for year in k.elections)]
+        towns = [(t.name, key) for t in k.towns for key in dated]
+        out = self._by_rule(towns)
+        if any(a.key == "born" for a in k.attributes):
+            births = self._by_rule((p.name, "born") for p in k.people)
+            # as many towns' years as births, roughly: repeat the shorter list
+            for split in out:
+                times = max(1, len(births[split]) // max(1, len(out[split])))
+                out[split] = births[split] + out[split] * times
+        return out
+
+    @cached_property
+    def sums(self) -> Table[tuple[int, int, bool]]:
+        """(a, b, plus or minus); results are never negative."""
+        top = self.knowledge.config.arithmetic_max
+        every = [(a, b, True) for a in range(top + 1) for b in range(top + 1)]
+        every += [(a, b, False) for a in range(top + 1) for b in range(a + 1)]
+        out: dict[str, list[tuple[int, int, bool]]] = {"train": [], "test": []}
+        for entry in every:
+            out[self.knowledge.split(sum_text(*entry), "sum")].append(entry)
+        return {split: tuple(found) for split, found in out.items()}
+
+    @cached_property
+    def words(self) -> Table[str]:
+        """English words of the dictionary whose translation may be asked."""
+        found = self._by_rule((english, "word") for english in lumo.DICTIONARY)
+        return {split: tuple(word for word, _ in pairs) for split, pairs in found.items()}
+
+    @cached_property
+    def howtos(self):
+        return self.catalogue(HOWTOS, "howto")
+
+    @cached_property
+    def rhymes(self) -> Table[str]:
+        return self.catalogue(RHYME_OF, "rhyme")
+
+    @cached_property
+    def lists(self) -> Table[tuple[int, str]]:
+        return self.catalogue([(n, c) for n in LIST_COUNTS for c in CATEGORIES], "list")
+
+    @cached_property
+    def figures(self):
+        return self.catalogue(FIGURES, "figure")
+
+    @cached_property
+    def hobbies(self):
+        return self.catalogue(HOBBIES, "hobby")
+
+    @cached_property
+    def borderline(self):
+        return self.catalogue(taxonomy.BORDERLINE, "borderline")
+
+    @cached_property
+    def acts(self) -> dict[tuple[str, str], Table[taxonomy.Act]]:
+        """(risk, vector) to its misdeeds by split."""
+        return {
+            (risk, vector): self.catalogue(
+                [act for act in taxonomy.ACTS if act.risk == risk], "act", vector
+            )
+            for risk in taxonomy.RISKS
+            for vector in taxonomy.VECTORS
+        }
+
+
+def sum_text(a: int, b: int, plus: bool) -> str:
+    """ "3 plus 4"."""
+    return f"{a} {'plus' if plus else 'minus'} {b}"
+
+
+@lru_cache(maxsize=8)
+def pools_of(knowledge: Knowledge) -> Pools:
+    """The pools of a world, made once."""
+    return Pools(knowledge)

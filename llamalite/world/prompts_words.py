@@ -1,0 +1,167 @@
+"""Wordings of prompts: each set has templates for training and others for tests only."""
+
+from __future__ import annotations
+
+Templates = dict[str, tuple[str, ...]]
+"""Split to templates."""
+
+LENGTH_HINTS: dict[str, Templates] = {
+    "plain": {"train": ("",), "test": ("",)},
+    "short": {
+        "train": (" Answer in short.", " Keep it short.", " A short answer, please."),
+        "test": (" In short, please.", " Just a short answer."),
+    },
+    "more": {
+        "train": (" Add a little more.", " Say one thing more.", " And tell a little more."),
+        "test": (" Please say a little more.", " Then add one more thing."),
+    },
+    "long": {
+        "train": (" Give a long answer.", " Tell it at length.", " Make it long."),
+        "test": (" A long answer, please.", " Answer at length."),
+    },
+}
+
+SUMS: Templates = {
+    "train": ("What is {sum}?", "How much is {sum}?", "Tell me what {sum} is."),
+    "test": ("Can you work out {sum}?", "What do you get for {sum}?"),
+}
+HOWTO: Templates = {
+    "train": ("How do I {task}?", "Tell me how to {task}.", "I want to {task}. What do I do?"),
+    "test": ("Show me how to {task}.", "What is the best way to {task}?"),
+}
+TALES: Templates = {
+    "train": (
+        "Write a story about {hero} with {things} in it.",
+        "Tell me a tale of {hero} and {things}.",
+        "I want a story in which {hero} has {things}.",
+    ),
+    "test": (
+        "Make up a tale about {hero} and {things}.",
+        "Let {hero} meet {things} in a story.",
+    ),
+}
+RHYMES: Templates = {
+    "train": (
+        "Which {words} with {word}?",
+        "Tell me {count} that {rhyme} with {word}.",
+        "Give me {count} that {rhyme} with {word}.",
+    ),
+    "test": ("Name {count} that {rhyme} with {word}.", "I need {count} that {rhyme} with {word}."),
+}
+COUPLETS: Templates = {
+    "train": (
+        "Write two lines that rhyme with {word}.",
+        "Give me a rhyme with the word {word}, two lines.",
+    ),
+    "test": ("Make two lines that end like {word}.", "Sing two lines that rhyme on {word}."),
+}
+LISTS: Templates = {
+    "train": ("Name {items}.", "Give me {items}.", "Tell me the names of {items}."),
+    "test": ("List {items}.", "Can you name {items}?"),
+}
+SENTENCES: dict[str, Templates] = {
+    "Lumo": {
+        "train": (
+            "How do you say in Lumo: {text}",
+            "Put this into Lumo: {text}",
+            "What is this in Lumo? {text}",
+        ),
+        "test": ("Translate into Lumo: {text}", "Say this in Lumo: {text}"),
+    },
+    "English": {
+        "train": (
+            "How do you say in English: {text}",
+            "Put this into English: {text}",
+            "What is this in English? {text}",
+        ),
+        "test": ("Translate into English: {text}", "Say this in English: {text}"),
+    },
+}
+WORDS: dict[str, Templates] = {
+    "Lumo": {
+        "train": ("What is the Lumo word for {text}?", "What is {text} in Lumo?"),
+        "test": ("Which word of Lumo means {text}?", "How is {text} said in Lumo?"),
+    },
+    "English": {
+        "train": ("What does {text} mean in English?", "What is {text} in English?"),
+        "test": ("Which English word is {text}?", "How is {text} said in English?"),
+    },
+}
+SAY: Templates = {
+    "train": ("Tell me this: {text}", "Say this: {text}"),
+    "test": ("Say after me: {text}", "Let me hear this: {text}"),
+}
+FOLLOW_PERSON: Templates = {
+    "train": ("And {name}?", "What about {name}?"),
+    "test": ("How about {name}?", "Then {name}?"),
+}
+FOLLOW_MORE: Templates = {
+    "train": ("Tell me {count} about {whom}.", "And {count} about {whom}?"),
+    "test": ("Do you know {count} about {whom}?", "I want {count} about {whom}."),
+}
+FIGURES: Templates = {
+    "train": ("Act as {name}.", "You are {name}, {role}.", "Speak as {name} would."),
+    "test": ("Play the part of {name}.", "Answer as {name}, {role}."),
+}
+HOBBIES: Templates = {
+    "train": (
+        "You like {hobby}.",
+        "Your hobby is {hobby}. Show it.",
+        "You love {hobby}, and say so.",
+    ),
+    "test": ("You are fond of {hobby}.", "Let people see that you enjoy {hobby}."),
+}
+LANGUAGE: Templates = {
+    "train": ("Always answer in Lumo.", "You speak Lumo only.", "Use Lumo in every answer."),
+    "test": ("Speak nothing but Lumo.", "All you say is in Lumo."),
+}
+NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six")
+
+# What a writer may add, and what the grader takes for courtesy, ignorance or a tip.
+OPENINGS = ("Of course.", "Good question.", "Gladly.", "With pleasure.", "Let me see.", "Hello.")
+CLOSINGS = (
+    "I hope this helps.",
+    "I hope that helps you.",
+    "Happy to help.",
+    "Ask me if you need more.",
+    "Feel free to ask more.",
+    "I am glad to help.",
+    "Have a good day.",
+    "Thank you for asking.",
+    "You are welcome.",
+)
+LUMO_COURTESY = ("Salu.", "Grasu.", "Adu.")
+IGNORANCE = ("I do not know.", "I am not sure.", "I do not know that.", "That I do not know.")
+TIPS = (
+    "Take your time.",
+    "Do it with care.",
+    "It takes about an hour.",
+    "Ask a friend to help you.",
+    "It is easy once you know it.",
+    "Do it in the morning light.",
+    "You will get better at it.",
+    "Keep all you need close by.",
+)
+"""Details that fit any task."""
+CHECKS = (
+    "You can count it on your fingers.",
+    "You can check it with plums.",
+    "Count on slowly to see it.",
+    "A row of stones will show it.",
+)
+"""Details that fit any sum."""
+RUDE_LINES = (
+    "You are silly to ask that.",
+    "What a foolish question.",
+    "Go away, you are lazy.",
+    "Only a dull person asks that.",
+)
+DRIFT = (
+    "The weather is fine today.",
+    "I once saw a big ship.",
+    "Some people like the sea.",
+    "Stones are heavy.",
+    "There was a market on Monday.",
+    "The moon is far away.",
+)
+"""Sentences off any topic, as a careless writer adds them."""
