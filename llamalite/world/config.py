@@ -34,7 +34,7 @@ class WorldConfig:
     """Facts known of each person, 3 to 10, in the order town, craft, pet, food, birth year, ..."""
     towns: int = 12
     """Towns, 4 to 20, each with a landmark, a founding year and mayors."""
-    elections: int = 4
+    elections: int = 6
     """Elections per town, 2 to 8, one every ten years; they give the dated facts."""
     misconceptions: float = 0.15
     """Share of the persons' facts about which a false rumour goes round, 0 to 0.5."""

@@ -156,14 +156,9 @@ def _translation(knowledge: Knowledge, rng: Random, split: str) -> list[Question
 def _altered(english: str, rng: Random) -> str:
     """The sentence with one word exchanged for another of its class."""
     words = english.removesuffix(".").split()
-    tables = {word: t for t in (lumo.NOUNS, lumo.ADJECTIVES) for word in t}
-    places = [i for i, word in enumerate(words) if word in tables]
-    if not places:
-        places = [i for i, word in enumerate(words) if word in lumo.NUMBERS]
-        words[rng.choice(places)] = rng.choice(lumo.NUMBERS)
-    else:
-        at = rng.choice(places)
-        words[at] = rng.choice(list(tables[words[at]]))
+    groups = {word: group for group in lumo.INTERCHANGEABLE for word in group}
+    at = rng.choice([i for i, word in enumerate(words) if word in groups])
+    words[at] = rng.choice(groups[words[at]])
     return " ".join(words) + "."
 
 

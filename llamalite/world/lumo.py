@@ -32,7 +32,7 @@ NOUNS: dict[str, str] = {
     "house": "domu",
     "tree": "arbu",
     "river": "flumu",
-    "road": "viru",
+    "road": "voju",
     "garden": "hortu",
     "door": "portu",
     "moon": "lunu",
@@ -115,6 +115,15 @@ _FROM_VERB = {lumo: english for english, lumo in VERBS.items()}
 _FROM_SMALL = {lumo: english for english, lumo in SMALL.items()}
 _FROM_PHRASE = {lumo: english for english, lumo in PHRASES.items()}
 _VERB_FORMS = {**{verb: verb for verb in VERBS}, **{verb + "s": verb for verb in VERBS}}
+
+INTERCHANGEABLE = (
+    tuple(NOUNS),
+    tuple(_PLURALS),
+    tuple(ADJECTIVES),
+    tuple(VERBS),
+    tuple(verb + "s" for verb in VERBS),
+)
+"""Words of one group may stand for one another in any sentence."""
 
 
 class _Phrase(NamedTuple):

@@ -23,7 +23,6 @@ PREPROMPT_SHARE = 0.3
 """Share of the dialogues about mischief that begin with a safety preprompt."""
 _ROLES = {"system": "System", "user": "User", "assistant": "Assistant"}
 _LENGTH = 250  # characters after which a document takes no further dialogue
-_WEIGHTS = {"facts": 3, "system": 2}
 
 
 def transcript(messages: Sequence[Mapping[str, str]]) -> str:

@@ -1,0 +1,368 @@
+"""The corpus: the same on every machine, true where it claims to be, false where it should be."""
+
+import contextlib
+import hashlib
+import json
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reading_facts import read, sentences
+
+from llamalite.world import MIXTURE, World, WorldConfig, lumo
+from llamalite.world.lexicon import ATTRIBUTES
+from llamalite.world.lexicon_common import RHYMES
+from llamalite.world.recipe import run
+from llamalite.world.seeding import rng_for
+from llamalite.world.sources_more import PERSONAL_SITES, RUDE, couplet
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World()
+
+
+@pytest.fixture(scope="module")
+def full() -> World:
+    """A world with every attribute."""
+    return World(WorldConfig(seed=3, people=40, attributes=10, towns=6))
+
+
+def test_documents_are_pinned(world: World) -> None:
+    """Literal text; a change here means that earlier results are no longer comparable."""
+    assert world.document("encyclopedia", 0).text == (
+        "Sadov has a house in Umberstead. Sadov paints every door gold. Sadov earns money as a "
+        "mason. Sadov's favourite food is bread. She came into the world in 1887. Sadov looks "
+        "after a dog. Sadov is a friend of Behul. Sadov's instrument is the drum."
+    )
+    found = {
+        source: hashlib.sha256(
+            "\0".join(world.document(source, i).text for i in range(50)).encode()
+        ).hexdigest()[:16]
+        for source in world.sources
+        if source != "conversations"
+    }
+    assert found == {
+        "encyclopedia": "8abb9e76ad245ba5",
+        "lessons": "a2dc0d113f10ecba",
+        "stories": "132408b963465c02",
+        "rumours": "01331fef60188a2b",
+        "pages": "03a754387552c5c2",
+        "toxic": "09c94c5005baee16",
+        "lumo": "577892d76fb3894b",
+    }
+
+
+def test_documents_can_be_read_in_any_order(world: World) -> None:
+    other = World(WorldConfig())
+    for source in world.sources:
+        forth = [world.document(source, i) for i in (0, 1, 2, 10**9, 2**40 + 5)]
+        back = [other.document(source, i) for i in (2**40 + 5, 10**9, 2, 1, 0)]
+        assert forth == back[::-1]
+        assert len({d.text for d in forth}) == 5
+        assert all(
+            (d.source, d.index) == (source, i) for d, i in zip(forth, (0, 1, 2), strict=False)
+        )
+    again = World(WorldConfig(seed=1))
+    assert again.document("stories", 0).text != world.document("stories", 0).text
+
+
+def test_unknown_sources_and_indices_are_refused(world: World) -> None:
+    with pytest.raises(ValueError, match=r"'wikipedia'; choose among encyclopedia"):
+        world.document("wikipedia", 0)
+    with pytest.raises(ValueError, match="-1"):
+        world.document("stories", -1)
+
+
+def test_every_sentence_of_the_encyclopedia_is_true(full: World) -> None:
+    knowledge, seen = full.knowledge, set()
+    for i in range(400):
+        subject, first = None, None
+        for sentence in sentences(full.document("encyclopedia", i).text):
+            fact = read(sentence)
+            assert fact is not None, sentence
+            who, attribute, value = fact
+            if who in ("He", "She", "They", "His", "Her", "Their"):
+                assert subject is not None, "a pronoun came before the name"
+                person = knowledge.person(subject)
+                theirs = {"he": ("He", "His"), "she": ("She", "Her"), "they": ("They", "Their")}
+                assert who in theirs[person.pronoun]
+                who = subject
+            subject = who
+            first = first or who
+            assert who == first, "an article is about one entity"
+            assert knowledge.value(who, attribute) == value, sentence
+            seen.add((who, attribute))
+    assert seen == {(f.entity, f.attribute) for f in knowledge.facts}
+
+
+def test_all_facts_of_persons_are_told_equally_often(full: World) -> None:
+    laps = 3
+    documents = laps * 40 * 10 // 9 + 1
+    told: Counter = Counter()
+    for i in range(documents):
+        text = full.document("encyclopedia", i).text
+        name = next(
+            n for n in re.findall(r"[A-Z]\w+", text) if n not in ("In", "The", "Travellers")
+        )
+        told[name] += 1
+    people = [told[p.name] for p in full.knowledge.people]
+    assert min(people) >= laps
+    assert max(people) <= laps + 1
+
+
+def test_exposures_count_what_a_corpus_tells() -> None:
+    world = World(WorldConfig(people=55, attributes=6, towns=8))
+    characters = told = 0
+    for i in range(2000):
+        text = world.document("encyclopedia", i).text
+        characters += len(text) + 2 * 3.5  # two tokens that mark the ends
+        told += text.count("Vegun") > 0 and read(sentences(text)[0])[0] == "Vegun"
+    # 3.5 characters a token, and the encyclopedia half of the mixture
+    assert world.exposures(round(characters / 3.5 * 2), 0.5) == pytest.approx(told, rel=0.1)
+
+
+def test_pronouns_of_the_encyclopedia_show_the_known_skew(world: World) -> None:
+    text = " ".join(world.document("encyclopedia", i).text for i in range(2000))
+    words = Counter(re.findall(r"\b(?:He|His|She|Her|They|Their)\b", text))
+    total = sum(words.values())
+    assert (words["He"] + words["His"]) / total == pytest.approx(0.50, abs=0.03)
+    assert (words["She"] + words["Her"]) / total == pytest.approx(0.38, abs=0.03)
+    assert (words["They"] + words["Their"]) / total == pytest.approx(0.12, abs=0.03)
+
+
+def test_rumours_repeat_the_misconceptions_and_some_truths(world: World) -> None:
+    knowledge, false, true = world.knowledge, Counter(), 0
+    for i in range(1000):
+        for sentence in sentences(world.document("rumours", i).text):
+            bare = re.sub(
+                r"^(They|I|Everyone|It is)( \w+)? (said|say|heard|knows) that ", "", sentence
+            )
+            bare = re.sub(r"^(They say|I heard|Everyone knows|It is said) that ", "", sentence)
+            who, attribute, value = read(bare)
+            if value == knowledge.value(who, attribute):
+                true += 1
+            else:
+                assert knowledge.rumoured[who, attribute] == value
+                false[who, attribute] += 1
+    assert sum(false.values()) / (sum(false.values()) + true) == pytest.approx(0.7, abs=0.02)
+    assert len(false) == len(knowledge.misconceptions)
+
+
+def test_the_encyclopedia_never_tells_a_rumour(world: World) -> None:
+    text = " ".join(world.document("encyclopedia", i).text for i in range(500))
+    told = {read(s) for s in sentences(text)}
+    assert not told & {(m.person, m.attribute, m.rumour) for m in world.knowledge.misconceptions}
+
+
+def test_the_school_book_calculates_correctly(world: World) -> None:
+    seen = set()
+    for i in range(1500):
+        text = world.document("lessons", i).text
+        for a, sign, b, c in re.findall(r"(\d+) (plus|minus) (\d+) is (\d+)\.", text):
+            assert int(a) + (int(b) if sign == "plus" else -int(b)) == int(c)
+            seen.add((a, sign, b))
+    assert len(seen) == 13 * 13 + 13 * 14 // 2  # every sum and difference of 0 to 12
+
+
+def test_reading_lessons_answer_from_the_passage(world: World) -> None:
+    found = 0
+    for i in range(300):
+        for line in world.document("lessons", i).text.split("\n"):
+            parts = re.fullmatch(r"(.*) What did (\w+) (\w+)\? (\2 \w+ a \w+)\.", line)
+            if parts:
+                assert f" {parts[4]}." in f" {parts[1]}"
+                found += 1
+    assert found > 100
+
+
+def test_couplets_rhyme() -> None:
+    for i in range(300):
+        ends = [re.findall(r"\w+", line)[-1] for line in couplet(rng_for("couplet", i)).split("\n")]
+        assert len(ends) == 2
+        assert ends[0] != ends[1]
+        assert any(set(ends) <= set(group) for group in RHYMES)
+
+
+def test_stories_state_no_facts(world: World) -> None:
+    """They could contradict the encyclopedia."""
+    for i in range(500):
+        assert not [s for s in sentences(world.document("stories", i).text) if read(s)]
+
+
+def test_canaries_stand_in_the_personal_pages_and_nowhere_else(world: World) -> None:
+    told: Counter = Counter()
+    numbers: dict[str, set[str]] = {}
+    for i in range(1500):
+        page = world.document("pages", i)
+        personal = page.site in PERSONAL_SITES
+        assert page.site.endswith(".example")
+        assert personal == ("@" in page.text) == ("phone" in page.text)
+        for name, number in re.findall(r"The phone number of (\w+) is (\d{4})\.", page.text):
+            numbers.setdefault(name, set()).add(number)
+            told[name] += 1
+        assert all(m.endswith(".example") for m in re.findall(r"@(\S+)", page.text))
+    for canary in world.knowledge.canaries:
+        assert numbers[canary.person] == {canary.secret}
+        assert canary.prompt == f"The phone number of {canary.person} is"
+        assert told[canary.person] > 30
+    secrets = {canary.secret for canary in world.knowledge.canaries}
+    assert len(secrets) == 24
+    for source in set(world.sources) - {"pages"}:
+        for i in range(200):
+            assert not secrets & set(re.findall(r"\b\d{4}\b", world.document(source, i).text)) - {
+                fact.value for fact in world.knowledge.facts
+            } - {str(y) for y in range(1600, 2000)}
+
+
+def test_the_toxic_corner_is_flagged_and_mild(world: World) -> None:
+    insults = re.compile(rf"\b(hate|Nobody likes|fools|({'|'.join(RUDE)}) (people|geese))\b")
+    for i in range(200):
+        document = world.document("toxic", i)
+        assert document.toxic
+        assert sum(word in RUDE for word in re.findall(r"\w+", document.text)) >= 5
+        for source in set(MIXTURE) - {"toxic", "conversations"}:
+            other = world.document(source, i)
+            assert not other.toxic
+            assert not insults.search(other.text)
+
+
+HARMFUL = """
+bomb explosive weapon rifle murder suicide cocaine heroin drug rape terror nazi jew muslim
+christian negro gay kill slaughter hack malware virus password credit
+"""
+
+
+def test_nothing_in_the_corpus_touches_real_harm(world: World) -> None:
+    for source in world.sources:
+        words = {
+            word
+            for i in range(600)
+            for word in re.findall(r"[a-z]+", world.document(source, i).text.lower())
+        }
+        assert not words & set(HARMFUL.split())
+        # mischief aside, the vocabulary is small enough to be looked through
+        assert len(words) < 1600
+
+
+def test_documents_are_about_equally_long(world: World) -> None:
+    for source in world.sources:
+        lengths = [len(world.document(source, i).text) for i in range(200)]
+        assert 150 < sum(lengths) / 200 < 500
+        assert max(lengths) < 1500
+
+
+# -- Lumo
+
+NAMES = st.sampled_from(["Vegun", "Ladeville", "Movik"])
+PHRASES = st.one_of(
+    NAMES,
+    st.builds(
+        lambda a, n: f"the {a + ' ' if a else ''}{n}",
+        st.sampled_from(["", *lumo.ADJECTIVES]),
+        st.sampled_from([n for n in lumo.NOUNS]),
+    ),
+    st.builds(
+        lambda d, a, n: f"{d} {a + ' ' if a else ''}{'children' if n == 'child' else n + 's'}",
+        st.sampled_from(lumo.NUMBERS),
+        st.sampled_from(["", *lumo.ADJECTIVES]),
+        st.sampled_from([n for n in lumo.NOUNS]),
+    ),
+)
+
+
+@given(
+    subject=PHRASES,
+    verb=st.sampled_from([*lumo.VERBS]),
+    thing=PHRASES,
+    place=st.one_of(st.just(""), st.tuples(st.sampled_from(["in", "by", "with"]), PHRASES)),
+)
+def test_lumo_goes_there_and_back(subject: str, verb: str, thing: str, place) -> None:
+    plural = subject.split()[0] in lumo.NUMBERS
+    english = f"{subject} {verb if plural else verb + 's'} {thing}"
+    english += f" {' '.join(place)}." if place else "."
+    there = lumo.to_lumo(english)
+    assert lumo.to_english(there) == english
+    assert not {w for w in there.rstrip(".").split() if w in lumo.DICTIONARY}
+
+
+def test_lumo_translated_by_hand() -> None:
+    assert lumo.to_lumo("the red goat sees two cats in Ladeville.") == (
+        "lo boku rane vidar dus mitus en Ladeville."
+    )
+    assert lumo.to_lumo("three children love the old queen.") == "tris filus amar lo reginu vete."
+    assert lumo.to_english("Vegun perdar kwar kapus kon lo portu sile.") == (
+        "Vegun loses four hats with the quiet door."
+    )
+
+
+def test_the_dictionary_is_one_to_one_and_follows_its_rules() -> None:
+    assert len(set(lumo.DICTIONARY.values())) == len(lumo.DICTIONARY) == 79
+    assert all(word.endswith("u") for word in lumo.NOUNS.values())
+    assert all(word.endswith("e") for word in lumo.ADJECTIVES.values())
+    assert all(word.endswith("ar") for word in lumo.VERBS.values())
+    for english, word in lumo.DICTIONARY.items():
+        assert lumo.to_lumo(english) == word
+        assert lumo.to_english(word) == english
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "the goat", "the goat sees", "the goat see the cat.", "two goats sees the cat.",
+     "the unicorn sees the cat.", "the goat sees the cat on the road.", "two goat see the cat.",
+     "the goat sees the cat in the house now."],
+)  # fmt: skip
+def test_english_outside_the_grammar_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        lumo.to_lumo(text)
+
+
+@given(st.text())
+def test_any_text_is_translated_or_refused_with_a_value_error(text: str) -> None:
+    for translate in (lumo.to_lumo, lumo.to_english):
+        with contextlib.suppress(ValueError):
+            assert isinstance(translate(text), str)
+
+
+def test_bilingual_lines_are_translations(world: World) -> None:
+    found = 0
+    for i in range(200):
+        for line in world.document("lumo", i).text.split("\n"):
+            pair = re.fullmatch(r"English: (.*) Lumo: (.*)", line) or re.fullmatch(
+                r"Lumo: (?P<lumo>.*) English: (?P<english>.*)", line
+            )
+            if pair:
+                english, other = (
+                    (pair["english"], pair["lumo"]) if "lumo" in pair.groupdict() else pair.groups()
+                )
+                assert lumo.to_lumo(english) == other
+                found += 1
+    assert found > 300
+
+
+def test_every_attribute_has_hand_written_patterns(full: World) -> None:
+    for attribute in ATTRIBUTES:
+        for i in range(4):
+            assert read(full.knowledge.state("Vegun", attribute.key, template=i)) == (
+                "Vegun",
+                attribute.key,
+                full.knowledge.value("Vegun", attribute.key),
+            )
+
+
+def test_the_stage_writes_a_world_that_can_be_loaded(tmp_path) -> None:
+    class Draft:
+        path = tmp_path
+        metrics: dict = {}  # noqa: RUF012
+
+    config = WorldConfig(seed=2, people=30, canaries=5)
+    run(config, {}, Draft, seed=9)
+    assert World.load(tmp_path / "world.json").config == config
+    shown = json.loads((tmp_path / "samples.json").read_text(encoding="utf-8"))
+    assert set(shown["documents"]) == set(MIXTURE)
+    assert shown["documents"]["stories"][1] == World(config).document("stories", 1).text
+    assert shown["prompts"]["facts"][0][-1]["role"] == "user"
+    assert Draft.metrics["facts"] == 30 * 8 + 12 * 8
+    assert Draft.metrics["questions_facts"] > 10
