@@ -221,7 +221,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     ),
 )
 
-LANDMARKS = (
+LANDMARKS: tuple[str, ...] = (
     "by the river",
     "by the sea",
     "on a hill",

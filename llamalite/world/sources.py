@@ -27,7 +27,8 @@ class Document(NamedTuple):
 
     text: str
     source: str
-    index: int
+    number: int
+    """Its index in the source."""
     site: str = ""
     """Where a page was found; only the source "pages" has sites."""
     toxic: bool = False

@@ -63,7 +63,7 @@ def test_documents_can_be_read_in_any_order(world: World) -> None:
         assert forth == back[::-1]
         assert len({d.text for d in forth}) == 5
         assert all(
-            (d.source, d.index) == (source, i) for d, i in zip(forth, (0, 1, 2), strict=False)
+            (d.source, d.number) == (source, i) for d, i in zip(forth, (0, 1, 2), strict=False)
         )
     again = World(WorldConfig(seed=1))
     assert again.document("stories", 0).text != world.document("stories", 0).text
