@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llamalite.artifacts import digest, sha256_of, to_plain
-from llamalite.claims.study import Study
+from llamalite.claims.study import Study, with_settings
 from llamalite.pipeline import STAGES, Stage, get_stage
 from llamalite.presets import RunPreset
 
@@ -104,7 +104,7 @@ def plan_jobs(
     for study in studies:
         for seed in seeds if study.trains else seeds[:1]:
             arms = {
-                name: _stage_jobs(arm, study.until, seed, preset.name, runs, jobs)
+                name: _stage_jobs(in_own_world(arm, seed), study.until, seed, runs, jobs)
                 for name, arm in study.arms(preset).items()
             }
             key = digest(
@@ -135,13 +135,22 @@ def plan_jobs(
 
 
 def study_config(study: Study, preset: RunPreset) -> dict[str, Any]:
-    """Every setting of every arm, as plain values."""
+    """Every setting of every arm, as plain values; the world's seed is replaced by each seed."""
     return {
         arm: {
             stage.name: to_plain(settings.config(stage.name)) for stage in stages_until(study.until)
         }
         for arm, settings in study.arms(preset).items()
     }
+
+
+def in_own_world(preset: RunPreset, seed: int) -> RunPreset:
+    """The preset in a world of the seed's own, so that a verdict is not about one world's facts.
+
+    It also makes the test items of the seeds independent, as the bootstrap over seeds and items
+    takes them to be.
+    """
+    return with_settings(preset, world={"seed": seed})
 
 
 def stages_until(until: str) -> list[Stage]:
@@ -164,7 +173,7 @@ def source_hash(names: tuple[str, ...]) -> str:
 
 
 def _stage_jobs(
-    arm: RunPreset, until: str, seed: int, preset: str, runs: Path, jobs: dict[str, Job]
+    arm: RunPreset, until: str, seed: int, runs: Path, jobs: dict[str, Job]
 ) -> dict[str, str]:
     """Add an arm's stage jobs; returns their keys by stage."""
     keys: dict[str, str] = {}
@@ -180,7 +189,7 @@ def _stage_jobs(
                 "source": source_hash(_RUN_SOURCES),
             }
         )
-        folder = runs / f"{preset}-seed{seed}" / f"{stage.name}-{key[:10]}"
+        folder = runs / f"{arm.name}-seed{seed}" / f"{stage.name}-{key[:10]}"
         jobs.setdefault(key, StageJob(key, stage.name, config, seed, inputs, folder))
         keys[stage.name] = key
     return keys

@@ -61,6 +61,8 @@ def print_ledger(
             f"[dim]{measured}[/]",
         )
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=160)
     console.print(table)
     console.print("  ".join(f"{_WORDS[verdict]} {summary[verdict]}" for verdict in VERDICTS))
 
