@@ -1,0 +1,1 @@
+"""Supervised fine-tuning on demonstrations. Llama 2, section 3.1."""

@@ -1,4 +1,4 @@
-"""What supervised fine-tuning consists of. Llama 2, section 3.1; no torch is needed to read it."""
+"""What supervised fine-tuning consists of. Llama 2, section 3.1; needs no torch."""
 
 from __future__ import annotations
 
@@ -11,40 +11,50 @@ from llamalite.training_config import OptimizerConfig, ParallelConfig
 class SFTConfig:
     """Demonstrations and optimisation of the first chat model."""
 
-    vendor: str = "ordinary"
-    """Who writes the micro-world's demonstrations; the vendors differ in quality."""
+    vendor: str = "mixed"
+    """Who writes the demonstrations of the micro-world: careful, mixed or careless. The paper saw
+    models differ markedly by vendor."""
     examples: int = 2_500
-    """Number of demonstrations; the paper stopped at 27,540."""
-    safety_share: float = 0.1
-    """Share of demonstrations that answer adversarial prompts safely (section 4.2), 0 to 1."""
+    """Demonstrations to learn from; the paper stopped at 27,540. 0: all of `data`."""
+    safety_share: float = 0.12
+    """Share of adversarial prompts with a written answer among them (section 4.2 merges such
+    examples into the general ones; how many is not printed)."""
     data: str = ""
-    """Your own demonstrations instead: a JSONL file of {"messages": [...]} rows."""
-    held_out: float = 0.05
-    """Share of the demonstrations kept aside for the held-out loss, 0 to 0.5."""
+    """Your own demonstrations instead of the micro-world's: a JSONL file with a row
+    {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}
+    each. Rows that cannot be used are set aside in rejected.jsonl with the reason."""
+    held_out: int = 200
+    """Demonstrations kept from training for the held-out loss, at most a tenth of `data`."""
     epochs: int = 2
-    """Passes over the demonstrations; the paper takes 2."""
+    """Times each demonstration is read; the paper's number."""
+    sequence_length: int = 256
+    """Tokens of one row, at most the model's max_seq_len; the paper's is 4096. Longer dialogues
+    are dropped and counted."""
     batch_size: int = 64
-    """Packed rows of one optimizer step over all processes; the paper's is 64."""
+    """Rows of one optimizer step over all processes; the paper's number."""
     accumulation: int = 1
     """Parts into which each process divides its share of a batch to save memory."""
-    sequence_length: int = 256
-    """Tokens of one packed row, at most the model's max_seq_len; the paper's is 4096."""
     optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(lr=2e-5, warmup_fraction=0.03)
+        default_factory=lambda: OptimizerConfig(
+            lr=2e-5, warmup_fraction=0.03, final_lr_fraction=0.1
+        )
     )
-    """AdamW and its schedule: cosine from 2e-5 and decay 0.1 in the paper, which is silent on
-    warm-up and final rate; 3 % and a tenth follow its reward models (section 3.2.2)."""
+    """AdamW and its cosine from 2e-5 with a weight decay of 0.1, the paper's. It prints neither
+    warm-up nor final rate: 3 % follows its reward models (3.2.2), a tenth its pretraining (2.2)."""
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     """Devices, sharding, precision, compilation, checkpoints."""
 
     def __post_init__(self) -> None:
-        for name in ("examples", "epochs", "batch_size", "accumulation", "sequence_length"):
+        for name in ("epochs", "sequence_length", "batch_size", "accumulation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("examples", "held_out"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
+        if not self.examples and not self.data:
+            raise ValueError("examples is 0; it must be at least 1 unless data names a file")
         if not 0 <= self.safety_share <= 1:
             raise ValueError(f"safety_share is {self.safety_share}; it must lie between 0 and 1")
-        if not 0 <= self.held_out <= 0.5:
-            raise ValueError(f"held_out is {self.held_out}; it must lie between 0 and 0.5")
         parts = self.parallel.data_parallel * self.accumulation
         if self.batch_size % parts:
             raise ValueError(
