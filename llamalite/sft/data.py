@@ -14,7 +14,7 @@ import numpy as np
 
 from llamalite.protocols import Demonstration
 from llamalite.text.chat import Encoded, encode_dialogue, split_turns
-from llamalite.text.packing import FirstFit, PackedBatch, collate, make_row
+from llamalite.text.packing import FirstFit, PackedBatch, collate, make_row, pack
 from llamalite.text.tokenizer import Tokenizer
 
 Dialogue = list[dict[str, Any]]
@@ -101,32 +101,20 @@ def count(batch: PackedBatch) -> tuple[int, int]:
     return int(batch.loss_mask_BT.sum()), batch.tokens_BT.numel()
 
 
+def batches(examples: Sequence[Encoded], length: int, size: int) -> list[PackedBatch]:
+    """All examples once, in order, in batches of `size` rows; the last is filled up."""
+    rows = list(pack(examples, length))
+    rows += [make_row([], length)] * (-len(rows) % size)
+    return [collate(rows[i : i + size]) for i in range(0, len(rows), size)]
+
+
 def encode_all(
     tokenizer: Tokenizer, dialogues: Iterable[Dialogue], length: int
 ) -> tuple[Examples, int]:
-    """Dialogues of at most `length` tokens, encoded, and the number of longer ones dropped.
-
-    Raises ValueError when none is left.
-    """
-    dropped = total = 0
-
-    def fitting() -> Iterator[Encoded]:
-        nonlocal dropped, total
-        for dialogue in dialogues:
-            total += 1
-            example = encode_dialogue(tokenizer, dialogue)
-            if len(example.ids) > length:
-                dropped += 1
-            else:
-                yield example
-
-    examples = Examples(fitting())
-    if not examples:
-        raise ValueError(
-            f"no demonstration is left: {dropped} of {total} are longer than sequence_length "
-            f"{length}; give more data or raise sequence_length"
-        )
-    return examples, dropped
+    """Dialogues of at most `length` tokens, encoded, and the number of longer ones dropped."""
+    encoded = [encode_dialogue(tokenizer, dialogue) for dialogue in dialogues]
+    fitting = Examples(example for example in encoded if len(example.ids) <= length)
+    return fitting, len(encoded) - len(fitting)
 
 
 def as_dialogues(demonstrations: Iterable[Demonstration]) -> Iterator[Dialogue]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +21,13 @@ from llamalite.sft.data import (
     Plan,
     Rejected,
     as_dialogues,
+    batches,
     count,
     encode_all,
     read_jsonl,
     write_rejected,
 )
 from llamalite.sft.module import SFTModule
-from llamalite.text.packing import collate, make_row, pack
 from llamalite.text.tokenizer import Tokenizer
 from llamalite.training import fit
 
@@ -34,80 +35,69 @@ _HELD_OUT_PER_EPOCH = 4
 """How often the held-out loss is measured in an epoch, besides once before training."""
 
 
-class Dataset(NamedTuple):
-    """Demonstrations ready to learn from."""
-
-    training: Examples
-    held_out: Examples | None
-    dropped: int
-    """Dialogues longer than a row."""
-    rejected: list[Rejected]
-    """Rows of the user's file that are no dialogue."""
-
-
 def run(config: SFTConfig, inputs: dict[str, Artifact], draft: Draft, seed: int) -> None:
     """Write config.json, model.safetensors, tokenizer.model, metrics.csv and held_out.json.
 
     Called again on a draft that was cut short, it goes on from the last resume state.
     """
-    base = inputs["pretrain"].path
     tokenizer = Tokenizer.load(inputs["pretrain"].file("tokenizer.model"))
-    model = load_model(base)
-    _check(config, model, tokenizer)
+    model = load_model(inputs["pretrain"].path)
     dialogues, rejected = read_dialogues(config, inputs["world"], seed)
-    data = split(config, tokenizer, dialogues, rejected, seed)
-    plan = Plan(
-        data.training,
-        epochs=config.epochs,
-        length=config.sequence_length,
-        batch_size=config.batch_size,
-        seed=seed,
+    module, report = finetune(
+        config,
+        model,
+        tokenizer,
+        dialogues,
+        seed,
+        work=draft.work,
+        metrics_file=draft.path / "metrics.csv",
     )
-    module, report = train(config, model, plan, data.held_out, draft)
     weights = parallel.full_weights(module.model)
     if not module.trainer.is_global_zero:
         return
     save_model(draft.path, model_from_state(model.config, weights, draft.path))
     tokenizer.save(draft.path / "tokenizer.model")
-    points = [
-        {"step": step, "epoch": round(config.epochs * step / plan.steps, 4), "loss": loss}
-        for step, loss in sorted(module.held_out_losses.items())
-    ]
-    write_json(draft.path / "held_out.json", points)
+    write_json(draft.path / "held_out.json", report.pop("held_out"))
     if rejected:
         write_rejected(draft.path / "rejected.jsonl", rejected)
-    draft.metrics.update(report)
-    draft.metrics.update(
-        examples=len(data.training),
-        learned_tokens=data.training.learned_tokens,
-        padding=round(plan.padding, 4),
-        dropped_too_long=data.dropped,
-        rejected_rows=len(rejected),
+    draft.metrics.update(report, rejected_rows=len(rejected))
+
+
+def finetune(
+    config: SFTConfig,
+    model: Transformer,
+    tokenizer: Tokenizer,
+    dialogues: Sequence[Dialogue],
+    seed: int,
+    *,
+    work: Path,
+    metrics_file: Path | None = None,
+    progress: bool = True,
+) -> tuple[SFTModule, dict[str, Any]]:
+    """Fine-tune from the weights of `model`, which stays as it is; the last dialogues are held out.
+
+    Returns the module, whose `model` has the new weights, and a report; its `held_out` is the
+    course of the held-out loss. Raises ValueError when model, tokenizer and rows do not fit.
+    """
+    _check(config, model, tokenizer)
+    training, held_out, dropped = split(config, tokenizer, dialogues)
+    plan = Plan(
+        training,
+        epochs=config.epochs,
+        length=config.sequence_length,
+        batch_size=config.batch_size,
+        seed=seed,
     )
-    if points:
-        draft.metrics.update(
-            held_out_loss_before=points[0]["loss"], held_out_loss=points[-1]["loss"]
-        )
-
-
-def train(
-    config: SFTConfig, model: Transformer, plan: Plan, held_out: Examples | None, draft: Draft
-) -> tuple[SFTModule, dict[str, float]]:
-    """Fine-tune from the weights of `model`; the module, which holds the new ones, and a report."""
-    length = config.sequence_length
-    held_rows = list(pack(held_out, length)) if held_out else []
-    size = min(config.batch_size, 32)
-    held_rows += [make_row([], length)] * (-len(held_rows) % size)
     marks = _HELD_OUT_PER_EPOCH * config.epochs
-    tokens = config.batch_size * length
     module = SFTModule(
         lambda: Transformer(model.config),
         config.optimizer,
         plan.steps,
         parallel=config.parallel,
         weights=model.state_dict(),
-        step_flops=6.0 * model.config.n_parameters * tokens,
-        held_out=[collate(held_rows[i : i + size]) for i in range(0, len(held_rows), size)],
+        step_flops=6.0 * model.config.n_parameters * config.batch_size * config.sequence_length,
+        seed=seed,
+        held_out=batches(held_out, config.sequence_length, min(config.batch_size, 32)),
         held_out_steps=[round(plan.steps * mark / marks) for mark in range(marks + 1)],
     )
 
@@ -116,15 +106,28 @@ def train(
             lambda step: plan.batch(step, rank, world, config.accumulation), plan.steps
         )
 
-    data = StreamData(stream, count, plan.steps * config.accumulation)
-    report = fit(
+    report: dict[str, Any] = fit(
         module,
-        data,
-        work=draft.work,
+        StreamData(stream, count, plan.steps * config.accumulation),
+        work=work,
         accumulation=config.accumulation,
         name="sft",
-        metrics_file=draft.path / "metrics.csv",
+        metrics_file=metrics_file,
+        progress=progress,
     )
+    points = [
+        {"step": step, "epoch": round(config.epochs * step / plan.steps, 4), "loss": loss}
+        for step, loss in sorted(module.held_out_losses.items())
+    ]
+    report |= {
+        "examples": len(training),
+        "learned_tokens": training.learned_tokens,
+        "padding": round(plan.padding, 4),
+        "dropped_too_long": dropped,
+        "held_out": points,
+    }
+    if points:
+        report |= {"held_out_loss_before": points[0]["loss"], "held_out_loss": points[-1]["loss"]}
     return module, report
 
 
@@ -156,21 +159,20 @@ def world_dialogues(config: SFTConfig, world: Artifact, seed: int) -> Iterator[D
 
 
 def split(
-    config: SFTConfig,
-    tokenizer: Tokenizer,
-    dialogues: list[Dialogue],
-    rejected: list[Rejected],
-    seed: int,
-) -> Dataset:
-    """Encode the dialogues; the last of them, a tenth at most, are held out."""
-    kept = min(config.held_out, len(dialogues) // 10)
+    config: SFTConfig, tokenizer: Tokenizer, dialogues: Sequence[Dialogue]
+) -> tuple[Examples, Examples, int]:
+    """Dialogues encoded, for training and held out (the last, a tenth at most), and how many
+    were too long."""
     length = config.sequence_length
+    kept = min(config.held_out, len(dialogues) // 10)
     training, dropped = encode_all(tokenizer, dialogues[: len(dialogues) - kept], length)
-    held_out = None
-    if kept:
-        held_out, more = encode_all(tokenizer, dialogues[-kept:], length)
-        dropped += more
-    return Dataset(training, held_out, dropped, rejected)
+    if not training:
+        raise ValueError(
+            f"no demonstration is left: {dropped} of {len(dialogues)} are longer than "
+            f"sequence_length {length}; give more data or raise sequence_length"
+        )
+    held_out, more = encode_all(tokenizer, dialogues[len(dialogues) - kept :], length)
+    return training, held_out, dropped + more
 
 
 def _check(config: SFTConfig, model: Transformer, tokenizer: Tokenizer) -> None:

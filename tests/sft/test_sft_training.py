@@ -177,7 +177,7 @@ def test_rejected_rows_are_reported(config, base, demonstrations_file, tmp_path)
 def test_what_does_not_fit_the_model_is_refused(config, base, tmp_path):
     with pytest.raises(ValueError, match="sequence_length 256 exceeds the model's max_seq_len 128"):
         tune(replace(config, sequence_length=256), base, tmp_path / "sft")
-    with pytest.raises(ValueError, match="longer than sequence_length 8"):
+    with pytest.raises(ValueError, match="44 of 48 are longer than sequence_length 8"):
         tune(replace(config, sequence_length=8), base, tmp_path / "sft")
 
 
