@@ -101,27 +101,31 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a file. ValueError when it is missing, a pickle, truncated or damaged."""
     try:
         with path.open("rb") as file:
-            start = file.read(4)
+            start = file.read(2)
+        return load_file(path)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}; give a model's folder") from None
-    if start.startswith((b"PK\x03\x04", b"\x80")):
-        raise ValueError(f"{path}: a pickle, which could run code; convert it to safetensors")
-    try:
-        return load_file(path)
     except (SafetensorError, ValueError, OverflowError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path}: damaged, truncated or not safetensors ({reason}); make or fetch it again"
-        ) from None
+        # Only now: a sound file may begin with any byte, for it begins with its header's length.
+        if start == b"PK" or (start[:1] == b"\x80" and start[1:] <= b"\x05"):
+            problem = "a pickle, which could run code; convert it to safetensors"
+        else:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            problem = f"damaged, truncated or not safetensors ({reason}); make or fetch it again"
+        raise ValueError(f"{path}: {problem}") from None
 
 
 def write_safetensors(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write tensors so that the file appears whole or not at all."""
+    """Write tensors so that the file appears whole or not at all. OSError when it cannot be."""
     partial = path.with_name(path.name + ".partial")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     try:
         save_file(tensors, partial, metadata={"format": "pt"})
         os.replace(partial, path)
+    except SafetensorError as error:  # a full disk, mostly
+        raise OSError(
+            f"{path}: cannot be written ({error}); free space or choose a folder"
+        ) from None
     finally:
         partial.unlink(missing_ok=True)
 
