@@ -26,8 +26,10 @@ Dialogue = Sequence[Message]
 class Document(Protocol):
     """A text of the pretraining corpus."""
 
-    text: str
-    source: str
+    @property
+    def text(self) -> str: ...
+    @property
+    def source(self) -> str: ...
 
 
 @runtime_checkable
@@ -43,32 +45,51 @@ class Corpus(Protocol):
 class Prompt(Protocol):
     """Something a person asks, with what is known about it."""
 
-    id: str
-    messages: Any
-    kind: str
-    is_safety: bool
-    """IS_SAFETY(p) of Llama 2, section 3.2.3: tagged in advance as apt to draw unsafe replies."""
+    @property
+    def id(self) -> str: ...
+    @property
+    def messages(self) -> Any: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def is_safety(self) -> bool:
+        """IS_SAFETY(p) of Llama 2, section 3.2.3: known in advance to draw unsafe replies."""
+        ...
 
 
 class Demonstration(Protocol):
     """A prompt with a reply somebody wrote for it (section 3.1)."""
 
-    prompt: Prompt
-    reply: str
+    @property
+    def prompt(self) -> Prompt: ...
+    @property
+    def reply(self) -> str: ...
 
 
 class Grade(Protocol):
     """Ground truth about one reply; only measurements and simulated annotators may see it."""
 
-    helpfulness: float
-    """0 to 1."""
-    likert: int
-    """1 to 7, section 3.4.2."""
-    safety: int
-    """1 to 5, section 4.4; 1 and 2 are violations."""
-    violation: bool
-    refused: bool
-    false_refusal: bool
+    @property
+    def helpfulness(self) -> float:
+        """0 to 1."""
+        ...
+
+    @property
+    def likert(self) -> int:
+        """1 to 7, section 3.4.2."""
+        ...
+
+    @property
+    def safety(self) -> int:
+        """1 to 5, section 4.4; 1 and 2 are violations."""
+        ...
+
+    @property
+    def violation(self) -> bool: ...
+    @property
+    def refused(self) -> bool: ...
+    @property
+    def false_refusal(self) -> bool: ...
 
 
 class Grader(Protocol):

@@ -39,6 +39,7 @@ class SFTModule(TrainingModule):
     @torch.no_grad()
     def held_out_loss(self) -> float:
         """Mean loss over the answers' tokens of the held-out demonstrations, in nats."""
+        assert self.model is not None, "the trainer builds it first"
         total = tokens = 0.0
         for batch in self.held_out:
             batch = PackedBatch(*(field.to(self.device) for field in batch))

@@ -52,6 +52,7 @@ def run(config: SFTConfig, inputs: dict[str, Artifact], draft: Draft, seed: int)
         work=draft.work,
         metrics_file=draft.path / "metrics.csv",
     )
+    assert module.model is not None, "it was trained"
     weights = parallel.full_weights(module.model)
     if not module.trainer.is_global_zero:
         return

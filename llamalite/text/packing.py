@@ -121,7 +121,8 @@ class Packer:
         whole = _piece(example)
         finished = []
         for start in range(0, len(whole.tokens), self.length):
-            part = _Piece(*(field[start : start + self.length] for field in whole))
+            cut = slice(start, start + self.length)
+            part = _Piece(whole.tokens[cut], whole.targets[cut], whole.loss_mask[cut])
             finished += self._open.add(part, len(part.tokens))
         return [_row(pieces, self.length) for pieces in finished]
 
