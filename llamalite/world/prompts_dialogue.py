@@ -35,26 +35,26 @@ def follow_up(pools: Pools, rng: Random, split: str) -> tuple[Messages, Task]:
     """
     knowledge = pools.knowledge
     name, keys = choose(pools.personal[split], rng, f"{split} facts")
-    while name not in knowledge._person:
+    while name not in pools.people:
         name, keys = choose(pools.personal[split], rng, f"{split} facts")
     roll = rng.random()
     first = rng.choice(keys)
     if len(keys) > 1 and roll < 0.45:
         first, key = rng.sample(keys, 2)
-        text = question(knowledge, rng, name, key, split, known=True)
+        text = question(pools, rng, name, key, split, known=True)
         text = f"And {text[0].lower()}{text[1:]}"
         task = Task((fact_ask(knowledge, name, key),))
     elif roll < 0.75 and (other := _other(pools, rng, split, name, first)):
         text = rng.choice(prompts_words.FOLLOW_PERSON[split]).format(name=other)
         task = Task((fact_ask(knowledge, other, first),))
     else:
-        count = rng.choice((1, 2))
+        count = min(rng.choice((1, 2)), max(1, len(pools.details(name, [first], split))))
         wanted = ("one more thing", "two more things")[count - 1]
         whom = _OBJECT.get(knowledge.person(name).pronoun, name)
         text = rng.choice(prompts_words.FOLLOW_MORE[split]).format(count=wanted, whom=whom)
         task = Task((Ask("about", name, "", (first,), count),))
     messages = (
-        _message("user", question(knowledge, rng, name, first, split)),
+        _message("user", question(pools, rng, name, first, split)),
         _message("assistant", knowledge.state(name, first)),
         _message("user", text),
     )

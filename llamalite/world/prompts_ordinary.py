@@ -35,12 +35,13 @@ def fact_ask(knowledge: Knowledge, entity: str, key: str) -> Ask:
 
 
 def question(
-    knowledge: Knowledge, rng: Random, entity: str, key: str, split: str, *, known: bool = False
+    pools: Pools, rng: Random, entity: str, key: str, split: str, *, known: bool = False
 ) -> str:
     """A question after a fact; once the person is `known`, "she" may stand for the name."""
+    knowledge = pools.knowledge
     template = rng.choice(knowledge.attribute(key).questions(split))
     pronoun = ""
-    if known and entity in knowledge._person:
+    if known and entity in pools.people:
         pronoun = knowledge.person(entity).pronoun
     head, found, _ = template.partition(" {name}")
     if pronoun in ("he", "she") and found and head.split()[-1].lower() in _AFTER:
@@ -63,6 +64,14 @@ def hint(rng: Random, length: str, split: str) -> str:
     return rng.choice(LENGTH_HINTS[length][split])
 
 
+def _possible(pools: Pools, chosen: Sequence[tuple[str, str]], length: str, split: str) -> str:
+    """The wish, or "plain" when too few further facts may be told to meet it."""
+    wanted = {"more": 1, "long": 2}.get(length, 0)
+    entity = chosen[0][0]
+    asked = [key for name, key in chosen if name == entity]
+    return length if len(pools.details(entity, asked, split)) >= wanted else "plain"
+
+
 def facts(pools: Pools, rng: Random, split: str, *, asks: int = 0, length: str = "") -> Draft:
     """One to three attributes of a person, or of two persons, or what a town is like."""
     knowledge = pools.knowledge
@@ -74,7 +83,7 @@ def facts(pools: Pools, rng: Random, split: str, *, asks: int = 0, length: str =
         if other != entity:
             chosen[1:] = [(other, rng.choice(other_keys))]
     texts = [
-        question(knowledge, rng, e, k, split, known=i > 0 and e == entity)
+        question(pools, rng, e, k, split, known=i > 0 and e == entity)
         for i, (e, k) in enumerate(chosen)
     ]
     if not length:
@@ -84,6 +93,7 @@ def facts(pools: Pools, rng: Random, split: str, *, asks: int = 0, length: str =
             else (("plain", "short", "more") if len(chosen) == 2 else _SHORT_OR_PLAIN)
         )
         length = rng.choice(wishes)
+    length = _possible(pools, chosen, length, split)
     text = join_questions(texts) + hint(rng, length, split)
     return text, Task(tuple(fact_ask(knowledge, e, k) for e, k in chosen), length)
 
@@ -96,8 +106,9 @@ def years(pools: Pools, rng: Random, split: str) -> Draft:
         second = choose(pools.years[split], rng, f"{split} years")
         if second[0] != chosen[0][0]:
             chosen.append(second)
-    texts = [question(knowledge, rng, e, k, split) for e, k in chosen]
+    texts = [question(pools, rng, e, k, split) for e, k in chosen]
     length = rng.choice(_SHORT_OR_PLAIN if len(chosen) > 1 else ("plain", "short", "more"))
+    length = _possible(pools, chosen, length, split)
     text = join_questions(texts) + hint(rng, length, split)
     return text, Task(tuple(fact_ask(knowledge, e, k) for e, k in chosen), length)
 

@@ -30,6 +30,7 @@ class Pools:
 
     def __init__(self, knowledge: Knowledge) -> None:
         self.knowledge = knowledge
+        self.people = frozenset(person.name for person in knowledge.people)
 
     def catalogue(self, items: Iterable[T], *tag: str) -> Table[T]:
         """Part a catalogue: the configured share for tests, at least one, never all."""
@@ -73,6 +74,18 @@ class Pools:
                 out[split] = births[split] + out[split] * times
         return out
 
+    def details(self, entity: str, asked: Iterable[str], split: str) -> list[str]:
+        """Attributes beyond the asked ones that a reply to a prompt of this split may tell.
+
+        Replies to train prompts tell no held-out combination, so that none gets into training.
+        """
+        k = self.knowledge
+        keys = [a.key for a in k.attributes]
+        if entity not in self.people:
+            keys = ["landmark", "founded", *(f"mayor {year}" for year in k.elections)]
+        left = [key for key in keys if key not in set(asked)]
+        return [key for key in left if split == "test" or k.is_train(entity, key)]
+
     @cached_property
     def sums(self) -> Table[tuple[int, int, bool]]:
         """(a, b, plus or minus); results are never negative."""
@@ -87,7 +100,9 @@ class Pools:
     @cached_property
     def words(self) -> Table[str]:
         """English words of the dictionary whose translation may be asked."""
-        found = self._by_rule((english, "word") for english in lumo.DICTIONARY)
+        found = self._by_rule(
+            (english, "word") for english in lumo.DICTIONARY if english not in lumo.SMALL
+        )
         return {split: tuple(word for word, _ in pairs) for split, pairs in found.items()}
 
     @cached_property

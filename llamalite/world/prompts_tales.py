@@ -22,7 +22,7 @@ TALE_OPENINGS = (
     "Once {who} found a {thing} {place}.",
     "One day {who} went out with a {thing}.",
     "Long ago {who} had a {thing}.",
-    "Once {who} saw a {thing} {place}.",
+    "Once {who} met a {thing} {place}.",
     "One day {who} dreamed of a {thing}.",
 )
 TALE_MIDDLES = (
@@ -55,6 +55,16 @@ LINES = (
     "Here I sit and draw a {thing}.",
 )
 """Lines of a couplet; the rhyme stands last."""
+OTHER_LINES = (
+    "Here is a {thing} and there is a {thing}.",
+    "I saw a {thing} I saw a {thing}.",
+    "I dreamed of a {thing} and a {thing}.",
+    "A song for the {thing} a song for the {thing}.",
+    "My friend has a {thing} and I have a {thing}.",
+    "Oh look at the {thing} oh look at the {thing}.",
+    "And close to the {thing} is a little {thing}.",
+)
+"""Lines as the stories of the corpus sing them; good in a couplet too."""
 RHYME_OF: dict[str, tuple[str, ...]] = {
     word: tuple(w for w in group if w != word) for group in RHYMES for word in group
 }
@@ -105,4 +115,5 @@ def tale_grammar(names: Iterable[str]) -> Grammar:
 
 def line_grammar() -> Grammar:
     """The grammar of couplets."""
-    return Grammar(LINES, dict.fromkeys(RHYME_OF, "{thing}"))
+    classes = {**dict.fromkeys(RHYME_OF, "{thing}"), "{thing}": "{thing}"}
+    return Grammar((*LINES, *OTHER_LINES), classes)
