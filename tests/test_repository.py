@@ -144,3 +144,17 @@ def test_nothing_is_unpickled():
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
                 given = {word.arg: ast.unparse(word.value) for word in node.keywords}
                 assert given.get("weights_only") == "True", f"{file}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("module", ["torch.distributed", "lightning"])
+def test_the_model_knows_no_processes_and_no_trainer(module):
+    for file in sorted((ROOT / "llamalite" / "model").glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Attribute):
+                names = [ast.unparse(node)]
+            assert not any(f"{name}.".startswith(f"{module}.") for name in names), file

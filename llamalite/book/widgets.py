@@ -52,7 +52,7 @@ def interactive(name: str, data: Any, fallback: str = "") -> HTML:
     )
 
 
-def quiz(*questions: Question | tuple[Any, ...]) -> HTML:
+def quiz(*questions: tuple[str, Sequence[str], int, str]) -> HTML:
     """A self-check quiz: every choice answers at once, with the reason."""
     checked = [Question(*question) for question in questions]
     for question in checked:
