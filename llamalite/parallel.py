@@ -84,11 +84,13 @@ def prepare(
     config: ParallelConfig,
     mesh: Any,
     weights: Mapping[str, Tensor] | None = None,
+    seed: int = 0,
 ) -> nn.Module:
     """The model of this process: whole, or its shards on the meta device, to be filled later.
 
     Lightning fills shards through `reset_parameters`; `load_full_weights` comes after that.
     """
+    torch.manual_seed(seed)
     if mesh is None:
         model = build()
         if weights is not None:
@@ -106,6 +108,8 @@ def prepare(
         for block in blocks(model):
             block.compile()
     shard(model, mesh["data_parallel"], pick_precision(config, pick_accelerator(config)))
+    if mesh.device_type == "cpu":  # each process fills its shards by itself, and not all alike
+        torch.manual_seed(seed + 1_000_003 * (1 + mesh.get_rank()))
     return model
 
 
@@ -156,7 +160,7 @@ def split_matrices(model: nn.Module, mesh: Any) -> None:
         assert len(plan) == len(ways), f"a block lacks some of {sorted(ways)}"
         parallelize_module(block, mesh, plan)
     ends = {
-        "embedding": RowwiseParallel(input_layouts=Replicate()),
+        "tok_embeddings": RowwiseParallel(input_layouts=Replicate()),
         "output": ColwiseParallel(output_layouts=Replicate()),
     }
     names = {name.split(".")[-1]: name for name, _ in model.named_modules()}

@@ -36,6 +36,13 @@ class Stream(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
+class Place:
+    """State of a stream, closed to Lightning, which else looks into all of it for tensors."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+
 class Micro(NamedTuple):
     """One micro-batch as the trainer sees it."""
 
@@ -48,8 +55,8 @@ class Micro(NamedTuple):
     """What was counted: loss tokens, pairs."""
     tokens: int
     """Tokens the model reads, for the speed."""
-    place: dict[str, Any] | None
-    """State of the stream after this step, on the step's last micro-batch."""
+    place: Place | None
+    """Where the stream stands after this step, on the step's last micro-batch."""
 
 
 class IndexedSteps:
@@ -76,9 +83,9 @@ class _Steps(torch.utils.data.IterableDataset):
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
 
-    def __iter__(self) -> Iterator[tuple[Sequence[Any], dict[str, Any]]]:
+    def __iter__(self) -> Iterator[tuple[Sequence[Any], Place]]:
         for batches in self.stream:
-            yield batches, self.stream.state_dict()
+            yield batches, Place(self.stream.state_dict())
 
 
 class StreamData(LightningDataModule):

@@ -91,16 +91,18 @@ class TrainingModule(LightningModule):
         parallel: ParallelConfig | None = None,
         weights: Mapping[str, Tensor] | None = None,
         step_flops: float = 0.0,
+        seed: int = 0,
     ) -> None:
         """`build` makes the model, `weights` are loaded into it, `steps` is the whole run's length.
 
         `step_flops` is the work of one optimizer step in floating point operations, by which
-        `compile: auto` decides; 0 never compiles.
+        `compile: auto` decides; 0 never compiles. `seed` decides the initial weights and whatever
+        the loss draws.
         """
         super().__init__()
         self.build, self.optimizer_config, self.steps = build, optimizer, steps
         self.parallel = parallel or ParallelConfig()
-        self.initial_weights, self.step_flops = weights, step_flops
+        self.initial_weights, self.step_flops, self.seed = weights, step_flops, seed
         self.model: nn.Module | None = None
         self.gradient_norm: Tensor | float = 0.0
 
@@ -113,7 +115,9 @@ class TrainingModule(LightningModule):
         if self.model is not None:
             return
         mesh = self.device_mesh if self.parallel.sharded else None
-        self.model = parallel.prepare(self.build, self.parallel, mesh, self.initial_weights)
+        self.model = parallel.prepare(
+            self.build, self.parallel, mesh, self.initial_weights, self.seed
+        )
 
     def on_fit_start(self) -> None:
         if self.parallel.sharded and self.initial_weights is not None:
@@ -174,7 +178,7 @@ class StepLog(Callback):
         self.tokens += batch.tokens * self.processes
         if batch.place is None:
             return
-        trainer.datamodule.place = batch.place
+        trainer.datamodule.place = batch.place.state
         for noted in self.pending:
             for name, value in noted.items():
                 value = value.double() / len(self.pending)

@@ -1,0 +1,143 @@
+"""Your own corpus: files or a hub dataset, tokenised once into rows on disk.
+
+Hugging Face `datasets` reads them and keeps the rows as Arrow files, which are mapped into memory
+and not loaded, so a corpus may be larger than the machine. Not in the paper.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from llamalite.resume import discard
+from llamalite.text.packing import FirstFit, PackedRow
+from llamalite.text.tokenizer import Tokenizer
+
+_KINDS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".txt": "text"}
+
+
+def tokenised_blocks(
+    corpus: Mapping[str, str], tokenizer: Tokenizer, length: int, folder: Path
+) -> dict[str, Any]:
+    """Each source of a corpus as a dataset of rows of `length` tokens, made on first use.
+
+    Raises ValueError for a pattern that fits no file, a file type that cannot be read, a missing
+    "text" column and a source without text.
+    """
+    from datasets import Dataset, load_from_disk
+    from filelock import FileLock
+
+    folder.mkdir(parents=True, exist_ok=True)
+    blocks = {}
+    for source, where in corpus.items():
+        final = folder / source
+        with FileLock(folder / f"{source}.lock"):  # several processes of one run come here at once
+            if not final.exists():
+                partial = folder / f"{source}.partial"
+                discard(partial)
+                made = Dataset.from_generator(
+                    pack_blocks,
+                    gen_kwargs={
+                        "documents": open_source(source, where),
+                        "tokenizer": tokenizer,
+                        "length": length,
+                    },
+                    cache_dir=str(folder / f"{source}.cache"),
+                )
+                made.save_to_disk(partial)
+                discard(folder / f"{source}.cache")
+                partial.rename(final)
+            blocks[source] = load_from_disk(final)
+    return blocks
+
+
+def open_source(source: str, where: str) -> Any:
+    """A dataset with a column "text", of files that fit a pattern, or of the hub."""
+    from datasets import load_dataset
+
+    if where.startswith("hub:"):
+        name, config, split = (*where[4:].split(":"), "", "")[:3]
+        documents = load_dataset(name, config or None, split=split or "train")
+    else:
+        path = Path(where).expanduser()
+        pattern = str(path / "**" / "*") if path.is_dir() else str(path)
+        files = sorted(f for f in glob.glob(pattern, recursive=True) if Path(f).is_file())
+        kinds = {_KINDS.get(Path(file).suffix) for file in files}
+        if not files:
+            raise ValueError(f"no file fits {where!r}, the corpus of source {source!r}")
+        if None in kinds or len(kinds) > 1:
+            raise ValueError(
+                f"{where!r}, the corpus of source {source!r}, must hold files of one kind among "
+                f"{', '.join(_KINDS)}; found {sorted({Path(f).suffix for f in files})}"
+            )
+        if not any(Path(file).stat().st_size for file in files):
+            raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
+        try:
+            documents = load_dataset(kinds.pop(), data_files=files, split="train")
+        except Exception as error:  # the library's own errors are many and long
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise ValueError(f"cannot read {where!r}, the corpus of {source!r}: {reason}") from None
+    if "text" not in documents.column_names:
+        raise ValueError(
+            f'the corpus of source {source!r} has no column "text", only '
+            f"{', '.join(documents.column_names)}; rename one"
+        )
+    if not any(text and text.strip() for text in documents["text"]):
+        raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
+    return documents
+
+
+def pack_blocks(documents: Any, tokenizer: Tokenizer, length: int) -> Iterator[dict[str, Any]]:
+    """Rows of all documents: their tokens, and per document its length and what follows it.
+
+    `next` is the token after a part of a document longer than a row, -1 after a document's end;
+    masks, targets and positions follow from these.
+    """
+    rows: FirstFit[tuple[list[int], int]] = FirstFit(length)
+    for document in documents:
+        text = document["text"]
+        if not text or not text.strip():
+            continue
+        ids = tokenizer.encode(text, bos=True, eos=True)
+        for start in range(0, len(ids), length):
+            part = ids[start : start + length]
+            after = ids[start + length] if start + length < len(ids) else -1
+            for row in rows.add((part, after), len(part)):
+                yield _block(row)
+    for row in rows.finish():
+        yield _block(row)
+
+
+def _block(parts: list[tuple[list[int], int]]) -> dict[str, Any]:
+    return {
+        "tokens": np.concatenate([ids for ids, _ in parts]).astype(np.int32),
+        "lengths": np.array([len(ids) for ids, _ in parts], dtype=np.int32),
+        "next": np.array([after for _, after in parts], dtype=np.int32),
+    }
+
+
+def unpack_block(block: Mapping[str, Any], length: int) -> PackedRow:
+    """A row of `pack_blocks` as `llamalite.text.packing` would have made it."""
+    filler = length - len(block["tokens"])
+    tokens = torch.tensor(block["tokens"] + [0] * filler)
+    lengths = torch.tensor(block["lengths"] + [filler] * (filler > 0))
+    ends = lengths.cumsum(0) - 1
+    after = torch.tensor(block["next"] + [-1] * (filler > 0))
+    targets = torch.roll(tokens, -1)
+    targets[ends] = after.clamp(min=0)
+    mask = torch.ones(length, dtype=torch.bool)
+    mask[ends] = after >= 0
+    mask[length - filler :] = False
+    starts = torch.repeat_interleave(ends - lengths + 1, lengths)
+    return PackedRow(
+        tokens,
+        targets,
+        mask,
+        torch.arange(length) - starts,
+        torch.repeat_interleave(torch.arange(len(lengths)), lengths),
+    )
