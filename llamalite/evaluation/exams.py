@@ -19,9 +19,6 @@ from llamalite.evaluation.config import EvaluateConfig
 from llamalite.evaluation.perplexity import held_out_perplexity
 from llamalite.evaluation.scoring import estimate, token_logprobs
 
-EXAMS = ("facts", "years", "arithmetic", "reading", "translation", "rumours")
-"""In the order of the report."""
-
 
 def evaluate_base(
     model: Any,
@@ -29,7 +26,7 @@ def evaluate_base(
     world: Any,
     config: EvaluateConfig | None = None,
     *,
-    exams: Sequence[str] = EXAMS,
+    exams: Sequence[str] | None = None,
     sources: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Every exam and the perplexity of every source, with each item's value.
@@ -42,7 +39,10 @@ def evaluate_base(
     model.eval()
     try:
         return {
-            "exams": {name: sit_exam(model, tokenizer, world, name, config) for name in exams},
+            "exams": {
+                name: sit_exam(model, tokenizer, world, name, config)
+                for name in (world.exams if exams is None else exams)
+            },
             "perplexity": held_out_perplexity(
                 model,
                 tokenizer,

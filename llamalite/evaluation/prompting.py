@@ -29,7 +29,7 @@ class Fitted(NamedTuple):
 
 def plain_prompt(messages: Messages) -> str:
     """A dialogue as lines "User: ..." that end in "Assistant:"."""
-    lines = [f"{_NAMES[m['role']]}: {' '.join(m['content'].split())}" for m in messages]
+    lines = [f"{_NAMES[m['role']]}: {m['content'].strip()}" for m in messages]
     return "\n".join([*lines, "Assistant:"])
 
 
@@ -37,8 +37,8 @@ def cut_reply(text: str, style: Style) -> tuple[str, bool]:
     """The reply in what a model wrote, and whether the next speaker's line ended it."""
     if style == "chat":
         return text.strip(), False
-    found = _NEXT_SPEAKER.search(text.lstrip("\n"))
-    return (text.lstrip("\n")[: found.start()] if found else text).strip(), found is not None
+    found = _NEXT_SPEAKER.search(text)
+    return (text[: found.start()] if found else text).strip(), found is not None
 
 
 def encode(tokenizer: Any, messages: Messages, style: Style) -> list[int]:

@@ -1,0 +1,323 @@
+"""Talk to any stage's model in the terminal: streaming, several turns, a system message.
+
+Chat models are spoken to in the format they were tuned on (`llamalite.text.chat`); base models get
+the dialogue as plain lines to go on with, and show what tuning adds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from llamalite.artifacts import MANIFEST, Artifact, write_json
+from llamalite.evaluation.prompting import Style, cut_reply, fit
+
+HELP = """\
+/system TEXT  set the system message and begin anew; without TEXT, remove it
+/reset        forget the dialogue
+/save FILE    write the dialogue as JSON
+/help         this list
+/quit         leave (or Ctrl-D); Ctrl-C stops a reply"""
+
+_UNSETTLED = re.compile(r"\s*\n\s*\w{0,9}$|\s+$")
+"""End of a text that may turn out to be the next speaker's name, or blanks before the end."""
+
+
+@dataclass(frozen=True)
+class ChatConfig:
+    """How the model answers."""
+
+    system: str = ""
+    """System message, as "Answer as a gardener would."; empty for none."""
+    temperature: float = 0.7
+    """Randomness of the replies; 0 always takes the likeliest token."""
+    top_p: float = 0.95
+    """Probability mass of the nucleus tokens are drawn from."""
+    max_new_tokens: int = 96
+    """Longest reply, in tokens."""
+    style: Literal["auto", "chat", "plain"] = "auto"
+    """chat format or plain lines; auto takes plain lines for a pretrained model."""
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise ValueError(f"temperature is {self.temperature}; it must be at least 0")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
+
+
+@dataclass
+class Conversation:
+    """A dialogue with a model: what was said, and how the next reply comes about."""
+
+    model: Any
+    tokenizer: Any
+    style: Style
+    config: ChatConfig
+    seed: int = 0
+    system: str = ""
+    messages: list[dict[str, str]] = field(default_factory=list)
+    """User's and assistant's messages in turn, all of them."""
+    forgotten: int = 0
+    """Messages that no longer fitted the context at the last reply, the oldest."""
+
+    def ask(self, text: str) -> Iterator[str]:
+        """Yield the reply to `text` in pieces as it is written.
+
+        What came is remembered, also when the reader stops half-way. Raises ValueError, and
+        remembers nothing, for text that cannot be asked: too long, or with a tag of the format.
+        """
+        from llamalite.model.generate import SamplingConfig, stream
+        from llamalite.text.tokenizer import TAGS
+
+        config, context = self.config, self.model.config.max_seq_len
+        length = min(config.max_new_tokens, context // 2)
+        sampling = SamplingConfig(
+            max_new_tokens=length, temperature=config.temperature, top_p=config.top_p
+        )
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        said = [*self.messages, {"role": "user", "content": text}]
+        fitted = fit(self.tokenizer, [*system, *said], context - length, self.style)
+        self.forgotten = fitted.dropped
+        self.messages = said
+        tokens = stream(
+            self.model,
+            fitted.ids,
+            sampling,
+            eos_id=self.tokenizer.eos_id,
+            seed=self.seed + len(said) // 2,
+        )
+        reply = ""
+        try:
+            for piece in self._pieces(tokens):
+                reply += piece
+                yield piece
+        finally:
+            for tag in TAGS:  # a model may babble one, and must not speak for others later
+                reply = reply.replace(tag, "")
+            self.messages.append({"role": "assistant", "content": reply})
+
+    def _pieces(self, tokens: Iterator[int]) -> Iterator[str]:
+        """Text of a stream of tokens, held back while its end may still change or be cut off."""
+        ids: list[int] = []
+        shown = ""
+        for token in tokens:
+            ids.append(token)
+            whole = self.tokenizer.decode(ids)
+            text, ended = cut_reply(whole, self.style)
+            if not ended:  # keep back what is not settled: half a character, blanks, a new line
+                text = _UNSETTLED.sub("", whole.rstrip("\N{REPLACEMENT CHARACTER}")).lstrip()
+            if len(text) > len(shown):
+                yield text[len(shown) :]
+                shown = text
+            if ended:
+                return
+        text, _ = cut_reply(self.tokenizer.decode(ids), self.style)
+        if len(text) > len(shown):
+            yield text[len(shown) :]
+
+    def reset(self) -> None:
+        """Forget what was said; the system message stays."""
+        self.messages, self.forgotten = [], 0
+
+    def save(self, path: str | Path) -> Path:
+        """Write dialogue and settings as JSON; a file that is there is not overwritten."""
+        path = Path(path)
+        if path.exists():
+            raise ValueError(f"{path} exists; choose another name")
+        write_json(
+            path,
+            {
+                "system": self.system,
+                "messages": self.messages,
+                "seed": self.seed,
+                "style": self.style,
+                "settings": asdict(self.config),
+            },
+        )
+        return path
+
+
+def load_conversation(
+    folder: str | Path, config: ChatConfig | None = None, seed: int = 0
+) -> Conversation:
+    """Open a model folder (config.json, model.safetensors, tokenizer.model) for talking.
+
+    Raises ValueError in one line when a file is missing or damaged, or when the tokenizer belongs
+    to another model.
+    """
+    from llamalite.model.checkpoint import load_model
+    from llamalite.text.tokenizer import Tokenizer
+
+    folder, config = Path(folder), config or ChatConfig()
+    if not folder.is_dir():
+        raise ValueError(f"there is no model in {folder}; run `llamalite run` first")
+    stage = ""
+    if (folder / MANIFEST).exists():
+        stage = Artifact.open(folder).manifest.get("stage", "")
+    model = load_model(folder).eval()
+    tokenizer = Tokenizer.load(folder / "tokenizer.model")
+    if tokenizer.vocab_size != model.config.vocab_size:
+        raise ValueError(
+            f"the tokenizer in {folder} has {tokenizer.vocab_size} pieces and the model "
+            f"{model.config.vocab_size}; put the model's own tokenizer.model there"
+        )
+    style = config.style
+    if style == "auto":
+        style = "plain" if stage == "pretrain" else "chat"
+    return Conversation(model, tokenizer, style, config, seed, config.system)
+
+
+def chat(
+    folder: str | Path,
+    config: ChatConfig | None = None,
+    seed: int = 0,
+    *,
+    stdin: TextIO | None = None,
+    stdout: TextIO | None = None,
+) -> Conversation:
+    """Talk until the input ends or /quit; returns the conversation.
+
+    In a terminal the replies appear as they are written. With piped input, every line is a message
+    and the output is a plain transcript.
+    """
+    conversation = load_conversation(folder, config, seed)
+    screen = Screen(stdin or sys.stdin, stdout or sys.stdout)
+    screen.note(_greeting(folder, conversation))
+    while (line := screen.read()) is not None:
+        line = line.strip()
+        if not line:
+            continue
+        try:
+            if line.startswith("/"):
+                if not command(conversation, line, screen):
+                    break
+            else:
+                reply(conversation, line, screen)
+        except (ValueError, OSError) as error:
+            screen.note(str(error))
+    return conversation
+
+
+def reply(conversation: Conversation, line: str, screen: Screen) -> None:
+    """Ask, and show the reply as it comes; Ctrl-C stops it and keeps what was said so far."""
+    pieces = conversation.ask(line)
+    first = next(pieces, "")  # errors come here, before anything is shown
+    if conversation.forgotten:
+        screen.note(
+            f"the context of {conversation.model.config.max_seq_len} tokens is full; the oldest "
+            f"{conversation.forgotten} messages are left out"
+        )
+    screen.speaker("Assistant")
+    try:
+        screen.show(first)
+        for piece in pieces:
+            screen.show(piece)
+    except KeyboardInterrupt:
+        pieces.close()
+        screen.show(" [stopped]")
+    screen.show("\n")
+
+
+def command(conversation: Conversation, line: str, screen: Screen) -> bool:
+    """Do what a line beginning with "/" says; False when it says to leave."""
+    name, _, rest = line.partition(" ")
+    rest = rest.strip()
+    if name == "/quit":
+        return False
+    if name == "/system":
+        conversation.system = rest
+        conversation.reset()
+        screen.note("system message set, the dialogue begins anew" if rest else "no system message")
+    elif name == "/reset":
+        conversation.reset()
+        screen.note("the dialogue begins anew")
+    elif name == "/save":
+        file = rest or time.strftime("chat-%Y%m%d-%H%M%S.json")
+        screen.note(f"saved {conversation.save(file)}")
+    elif name == "/help":
+        screen.note(HELP)
+    else:
+        raise ValueError(f"unknown command {name}; /help lists them")
+    return True
+
+
+class Screen:
+    """The two ends of a terminal or of pipes."""
+
+    def __init__(self, stdin: TextIO, stdout: TextIO) -> None:
+        self.stdin, self.stdout = stdin, stdout
+        self.live = stdin.isatty() and stdout.isatty()
+        self.colour = self.live and "NO_COLOR" not in os.environ
+        if self.live:
+            with suppress(ImportError):
+                import readline  # noqa: F401  # arrow keys and history for input()
+
+    def read(self) -> str | None:
+        """The next line, None at the end of the input."""
+        if not self.live:
+            line = self.stdin.readline()
+            if not line:
+                return None
+            if not line.startswith("/") and line.strip():
+                self.show(f"User: {line.strip()}\n")
+            return line
+        while True:
+            try:
+                return input(self._paint("User: ", "1", prompt=True))
+            except EOFError:
+                self.show("\n")
+                return None
+            except KeyboardInterrupt:
+                self.show("\n")
+                self.note("/quit or Ctrl-D leaves")
+
+    def speaker(self, name: str) -> None:
+        """Say whose words follow."""
+        self._write(self._paint(f"{name}: ", "1;36"))
+
+    def note(self, text: str) -> None:
+        """Something the program says, not the model."""
+        shown = text if "\n" in text else f"({text})"
+        self._write(self._paint(printable(shown), "2") + "\n")
+
+    def show(self, text: str) -> None:
+        """Print a part of a dialogue at once."""
+        self._write(printable(text))
+
+    def _write(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+    def _paint(self, text: str, code: str, prompt: bool = False) -> str:
+        if not self.colour:
+            return text
+        start, end = f"\x1b[{code}m", "\x1b[0m"
+        if prompt:  # so that line editing does not count them as columns
+            start, end = f"\x01{start}\x02", f"\x01{end}\x02"
+        return f"{start}{text}{end}"
+
+
+def printable(text: str) -> str:
+    """Text whose control characters, which could command a terminal, are marks."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+
+
+def _greeting(folder: str | Path, conversation: Conversation) -> str:
+    model = conversation.model.config
+    manner = "chat format" if conversation.style == "chat" else "plain lines, as a base model"
+    system = f", system message: {conversation.system}" if conversation.system else ""
+    return (
+        f"{Path(folder)}: {model.n_parameters:,} parameters, context of {model.max_seq_len} "
+        f"tokens, {manner}{system}; /help lists the commands"
+    )
