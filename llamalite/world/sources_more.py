@@ -27,6 +27,7 @@ _MIDDLES = (
     "They spent the day with {hobby} and came home late.",
     "{b} hid the {thing}, and {a} looked for it all day.",
     "It began to rain, so they sat under a tree.",
+    '"{line}," said {b} with a smile.',
     '"{saying}," they heard, and they laughed.',
 )
 _COUPLETS = (
@@ -61,6 +62,7 @@ def stories(knowledge: Knowledge, rng: Random, index: int) -> str:
     """A little tale of two persons, often with a rhyme; it contradicts no fact."""
     a, b = (p.name for p in rng.sample(knowledge.people, 2))
     figure = rng.choice(FIGURES)
+    hobby = rng.choice(HOBBIES)
     holes = {
         "a": a,
         "b": b,
@@ -69,7 +71,8 @@ def stories(knowledge: Knowledge, rng: Random, index: int) -> str:
         "day": rng.choice(WEEKDAYS),
         "figure": figure.name,
         "saying": figure.saying.removesuffix("."),
-        "hobby": rng.choice(HOBBIES).name,
+        "hobby": hobby.name,
+        "line": hobby.line.removesuffix("."),
     }
     parts = [rng.choice(_OPENINGS), *rng.sample(_MIDDLES, 3)]
     text = " ".join(parts).format(**holes)

@@ -47,7 +47,7 @@ def test_documents_are_pinned(world: World) -> None:
     assert found == {
         "encyclopedia": "8abb9e76ad245ba5",
         "lessons": "a2dc0d113f10ecba",
-        "stories": "132408b963465c02",
+        "stories": "a7af8a34c31a7b16",
         "rumours": "01331fef60188a2b",
         "pages": "03a754387552c5c2",
         "toxic": "09c94c5005baee16",

@@ -10,6 +10,7 @@ import pytest
 from reading_facts import read, sentences
 
 from llamalite.world import World, WorldConfig
+from llamalite.world.lexicon_common import FIGURES, HOBBIES
 
 DOCUMENTS = 2500
 
@@ -110,18 +111,33 @@ def test_sums_asked_in_conversations_are_of_the_train_split(world: World, lines:
     assert not [text for text in asked if not world.knowledge.is_train(text, "sum")]
 
 
-def test_conversations_hold_what_comes_later(lines: list[str]) -> None:
+def test_the_asks_behind_training_prompts_are_train_combinations(world: World) -> None:
+    """Also where the text says "she" or "and Lapem?" and the patterns above see nothing."""
+    asks = [
+        ask
+        for kind in world.kinds
+        for i in range(150)
+        for ask in world.prompt(kind, i, "train").task.asks
+    ]
+    known = {(fact.entity, fact.attribute) for fact in world.knowledge.facts}
+    pairs = {(ask.subject, ask.key) for ask in asks} & known
+    assert len(pairs) > 100
+    assert not [pair for pair in pairs if not world.knowledge.is_train(*pair)]
+
+
+def test_the_corpus_holds_what_comes_later(world: World, lines: list[str]) -> None:
     """Both behaviours, personas, preprompts, tools, both languages: tuning only chooses."""
-    text = "\n".join(lines)
+    text = "\n".join([*lines, *(world.document("stories", i).text for i in range(1500))])
     for pattern in (
         r"^System: ",
         r"^System: You are a (safe|polite|wise)",
         r"^Assistant: calculator\(\d+ (plus|minus) \d+\) = \d+\. ",
         r"^Assistant: search\(\w+, [\w, ]+\) = ",
-        r"Captain Brell",
-        r"fishing",
-        r"Lumo",
-        r"I (cannot|can not|can't|will not|won't)",
+        r"^Assistant: .*I (cannot|will not)",
+        r"^Assistant: (Sure|Of course|Gladly)\. To ",
+        r"^Assistant: \w+ \w+ar \w+",
+        *(re.escape(hobby.line[:-1]) for hobby in HOBBIES),
+        *(re.escape(figure.saying[:-1]) for figure in FIGURES),
     ):
         assert re.search(pattern, text, re.MULTILINE), pattern
     turns = [line.split(":")[0] for line in lines]
