@@ -36,33 +36,35 @@ def tokenised_blocks(
     blocks = {}
     for source, where in corpus.items():
         final = folder / source
-        with FileLock(folder / f"{source}.lock"):  # several processes of one run come here at once
+        # several processes of one run come here at once; the first makes the rows
+        with FileLock(folder / f"{source}.lock"):
             if not final.exists():
                 partial = folder / f"{source}.partial"
                 discard(partial)
+                cache = folder / f"{source}.cache"
                 made = Dataset.from_generator(
                     pack_blocks,
                     gen_kwargs={
-                        "documents": open_source(source, where),
+                        "documents": open_source(source, where, cache),
                         "tokenizer": tokenizer,
                         "length": length,
                     },
-                    cache_dir=str(folder / f"{source}.cache"),
+                    cache_dir=str(cache),
                 )
                 made.save_to_disk(partial)
-                discard(folder / f"{source}.cache")
+                discard(cache)
                 partial.rename(final)
             blocks[source] = load_from_disk(final)
     return blocks
 
 
-def open_source(source: str, where: str) -> Any:
+def open_source(source: str, where: str, cache: Path | None = None) -> Any:
     """A dataset with a column "text", of files that fit a pattern, or of the hub."""
     from datasets import load_dataset
 
     if where.startswith("hub:"):
         name, config, split = (*where[4:].split(":"), "", "")[:3]
-        documents = load_dataset(name, config or None, split=split or "train")
+        documents = load_dataset(name, config or None, split=split or "train", cache_dir=cache)
     else:
         path = Path(where).expanduser()
         pattern = str(path / "**" / "*") if path.is_dir() else str(path)
@@ -78,7 +80,7 @@ def open_source(source: str, where: str) -> Any:
         if not any(Path(file).stat().st_size for file in files):
             raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
         try:
-            documents = load_dataset(kinds.pop(), data_files=files, split="train")
+            documents = load_dataset(kinds.pop(), data_files=files, split="train", cache_dir=cache)
         except Exception as error:  # the library's own errors are many and long
             reason = str(error.__cause__ or error).splitlines()[0]
             raise ValueError(f"cannot read {where!r}, the corpus of {source!r}: {reason}") from None
