@@ -105,7 +105,7 @@ def grade_replies(
     world: Any, prompts: Sequence[Any], replies: Sequence[Reply]
 ) -> list[dict[str, Any]]:
     """Gold grades of every reply, one flat record each."""
-    from llamalite.world import Grader
+    from llamalite.world.grader import Grader
 
     grader = Grader(world)
     items = []
