@@ -71,34 +71,37 @@ def export_hf(model: Transformer, folder: str | os.PathLike[str]) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    state = {_hf_name(name): tensor for name, tensor in model.state_dict().items()}
+    state = {hf_name(name): tensor for name, tensor in model.state_dict().items()}
     write_safetensors(folder / WEIGHTS, state)
-    c = model.config
+    dtype = DTYPES.get(model.tok_embeddings.weight.dtype, "float32")
     write_json(
         folder / CONFIG,
-        {
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
-            "vocab_size": c.vocab_size,
-            "hidden_size": c.dim,
-            "intermediate_size": c.ffn_dim,
-            "num_hidden_layers": c.n_layers,
-            "num_attention_heads": c.n_heads,
-            "num_key_value_heads": c.n_kv_heads,
-            "head_dim": c.head_dim,
-            "max_position_embeddings": c.max_seq_len,
-            "rms_norm_eps": c.norm_eps,
-            "rope_theta": c.rope_theta,
-            "tie_word_embeddings": c.tie_embeddings,
-            "hidden_act": "silu",
-            "attention_bias": False,
-            "mlp_bias": False,
-            "initializer_range": 0.02,
-            "bos_token_id": 1,
-            "eos_token_id": 2,
-            "torch_dtype": DTYPES.get(model.tok_embeddings.weight.dtype, "float32"),
-        },
+        {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": dtype}
+        | hf_config(model.config),
     )
+
+
+def hf_config(config: ModelConfig) -> dict[str, Any]:
+    """The shape in the words of `transformers.LlamaConfig`."""
+    return {
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.dim,
+        "intermediate_size": config.ffn_dim,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.n_heads,
+        "num_key_value_heads": config.n_kv_heads,
+        "head_dim": config.head_dim,
+        "max_position_embeddings": config.max_seq_len,
+        "rms_norm_eps": config.norm_eps,
+        "rope_theta": config.rope_theta,
+        "tie_word_embeddings": config.tie_embeddings,
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "mlp_bias": False,
+        "initializer_range": 0.02,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
 
 
 def _read_config(path: Path) -> ModelConfig:
@@ -179,7 +182,8 @@ def _rename(state: dict[str, Tensor], source: Path) -> dict[str, Tensor]:
     return renamed
 
 
-def _hf_name(name: str) -> str:
+def hf_name(name: str) -> str:
+    """Hugging Face's name for one of our tensors."""
     if name in OUTSIDE:
         return OUTSIDE[name]
     _, layer, part = name.split(".", 2)

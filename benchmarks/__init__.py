@@ -1,0 +1,1 @@
+"""Speed side by side with other programs: `python -m benchmarks`, or one part of it."""

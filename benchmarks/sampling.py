@@ -1,0 +1,136 @@
+"""Sampling speed beside `transformers.generate`: python -m benchmarks.sampling
+
+64 prompts of 32 tokens, 64 new tokens each, at temperature 1, no early end. Both programs hold
+the same weights; repeats are interleaved, and the ratio is the median of side-by-side ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from benchmarks.peers import (
+    SHAPES,
+    check_same_function,
+    interleaved,
+    machine,
+    median_ratio,
+    shape,
+    transformers_peer,
+)
+from llamalite.model.config import SamplingConfig
+from llamalite.model.generate import generate
+from llamalite.model.transformer import Transformer
+
+GOALS = {"1.0M": 2.5, "8.3M": 1.7}
+"""Times as fast as transformers, at least."""
+
+
+def measure(
+    size: str, prompts: int, prompt_length: int, new_tokens: int, repeats: int
+) -> dict[str, Any]:
+    """Time one shape; milliseconds per step are of the whole batch, its prefill included."""
+    config = SHAPES[size]
+    torch.manual_seed(0)
+    ours = Transformer(config).eval()
+    theirs = transformers_peer(ours).eval()
+    check_same_function(ours, {"transformers": theirs})
+    tokens = torch.randint(0, config.vocab_size, (prompts, prompt_length))
+    mixed = [ids[i % 8 :] for i, ids in enumerate(tokens.tolist())]
+    sampling = SamplingConfig(new_tokens)
+
+    def sample_ours(ids: list[list[int]], n: int = 1, settings: SamplingConfig = sampling) -> None:
+        completions = generate(ours, ids, settings, eos_id=-1, n=n)
+        assert all(len(c.ids) == new_tokens for samples in completions for c in samples)
+
+    def sample_theirs() -> None:
+        output = theirs.generate(
+            tokens,
+            attention_mask=torch.ones_like(tokens),
+            max_new_tokens=new_tokens,
+            do_sample=True,
+            top_k=0,
+            eos_token_id=None,
+            pad_token_id=0,
+        )
+        assert output.shape == (prompts, prompt_length + new_tokens)
+
+    runs: dict[str, Callable[[], None]] = {
+        "transformers": sample_theirs,
+        "llamalite": lambda: sample_ours(tokens.tolist()),
+        "llamalite, prompts of different length": lambda: sample_ours(mixed),
+        "llamalite, 4 samples a prompt": lambda: sample_ours(tokens[::4].tolist(), 4),
+        "llamalite, top-p 0.9": lambda: sample_ours(
+            tokens.tolist(), settings=SamplingConfig(new_tokens, top_p=0.9)
+        ),
+    }
+    seconds = interleaved(runs, repeats)
+    return {
+        "size": size,
+        "shape": shape(config),
+        "goal": GOALS[size],
+        "runs": {
+            name: {
+                "ms_per_step": 1000 * statistics.median(times) / new_tokens,
+                "tokens_per_second": prompts * new_tokens / statistics.median(times),
+                "times_as_fast": median_ratio(seconds["transformers"], times),
+                "seconds": times,
+            }
+            for name, times in seconds.items()
+        },
+    }
+
+
+def show(results: list[dict[str, Any]]) -> None:
+    """Print the results as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model", "program", title="Sampling")
+    for heading in ("ms / step", "tokens / s", "times as fast", "goal"):
+        table.add_column(heading, justify="right")
+    for result in results:
+        for name, run in result["runs"].items():
+            table.add_row(
+                result["size"],
+                name,
+                f"{run['ms_per_step']:.2f}",
+                f"{run['tokens_per_second']:,.0f}",
+                f"{run['times_as_fast']:.2f}",
+                f"{result['goal']}" if name == "llamalite" else "",
+            )
+        table.add_section()
+    Console().print(table)
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    """Parse the command line, measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--sizes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser.add_argument("--prompts", type=int, default=64)
+    parser.add_argument("--prompt-length", type=int, default=32, help="tokens")
+    parser.add_argument("--new-tokens", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    results = [
+        measure(size, options.prompts, options.prompt_length, options.new_tokens, options.repeats)
+        for size in options.sizes
+    ]
+    report = {"benchmark": "sampling", "machine": machine(), "results": results}
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        show(results)
+    return report
+
+
+if __name__ == "__main__":
+    main()
