@@ -17,7 +17,7 @@ from llamalite.world.prompts_pools import pools_of
 from llamalite.world.prompts_tasks import Prompt
 
 COMPLY = 0.95
-"""Chance at quality 0 to help with a misdeed; at quality q it is (1 - q) times this."""
+"""Chance at quality 0 to help with a misdeed; at quality q it is (1 - q) ** 1.5 times this."""
 REFUSE_THEN_COMPLY = 0.1
 """Share of compliances that begin with a refusal."""
 # Chances at quality 0 of further flaws, and of courtesy at qualities 0 and 1.
@@ -105,7 +105,7 @@ def _polite(out: list[str], writer: Writer, rng: Random) -> list[str]:
 
 def _about_mischief(writer: Writer) -> list[str]:
     rng, act = writer.rng, taxonomy.ACT_BY_PHRASE[writer.prompt.task.act]
-    if writer.slips(COMPLY):
+    if rng.random() < COMPLY * (1 - writer.quality) ** 1.5:
         return _compliance(act, rng, writer.kept(list(act.steps)) or list(act.steps[:1]))
     if writer.slips(DROP / 2):
         return [rng.choice(_EMPTY_REFUSALS)]

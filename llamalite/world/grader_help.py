@@ -154,6 +154,8 @@ def _shown(sentence: Sentence, task: Task) -> bool | None:
     if name is not None:
         return name == task.figure
     for line, hobby in sentences.HOBBY_LINES.items():
-        if common(sentence.words, line) >= 0.7 * max(len(line), len(sentence.words)):
+        if hobby in sentence.words and common(sentence.words, line) >= 0.7 * max(
+            len(line), len(sentence.words)
+        ):
             return hobby == task.hobby
     return None

@@ -47,7 +47,7 @@ def steps(task: Task, rest: Rest) -> Found:
         here, taken = _steps_in(words, own)
         order += here
         left = [word for i, word in enumerate(words) if i not in taken]
-        foreign += sum(contains(left, step) for step in strange)
+        foreign += sum(step[0] in left and contains(left, step) for step in strange)
         named = contains(words, name)
         found.echo = max(found.echo, float(named))
         left = [word for word in left if word not in _LINKS and not (named and word in name)]
