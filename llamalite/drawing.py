@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,6 +23,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+Estimate = Mapping[str, Any]
+"""A mean with its interval as result files hold it: {"mean", "low", "high", "n"}."""
 WIDTH = 4.4
 """Width of every drawing, inches: full width on a phone, two or three beside one another else."""
 INK = "#737373"
@@ -127,6 +129,21 @@ def canvas(height: float = 2.7, rows: int = 1, **grid: Any) -> tuple[Figure, lis
 
 
 _SVG_METADATA = ("Date", "Creator", "Format", "Type")
+
+
+def short(value: float) -> str:
+    """A count as people read it: 950, 12.3k, 3.1M, 2T."""
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def pair(estimate: Estimate | None) -> str:
+    """A mean with its interval in words."""
+    if not estimate:
+        return "not measured"
+    return f"{estimate['mean']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f})"
 
 
 def _inline(svg: str, alt: str) -> str:

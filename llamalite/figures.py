@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
@@ -21,7 +22,10 @@ from llamalite.drawing import (
     ORANGE,
     RAMP,
     Drawing,
+    Estimate,
     canvas,
+    pair,
+    short,
     style,
 )
 
@@ -34,12 +38,10 @@ __all__ = [
     "rumour_shares",
     "scores_by_kind",
     "seed_values",
+    "short",
     "tokens_by_source",
     "violation_map",
 ]
-
-Estimate = Mapping[str, Any]
-"""A mean with its interval as result files hold it: {"mean", "low", "high", "n"}."""
 
 
 # --- training ----------------------------------------------------------------------------------
@@ -52,7 +54,8 @@ def loss_curves(
 ) -> Drawing:
     """Loss (nats per token) and learning rate against tokens, from the rows of a metrics.csv.
 
-    Rows need `tokens` and `loss`; `lr` and any column `held_out*` are drawn where present.
+    Rows of the training loss need `tokens`; `lr` and any column `held_out*` are drawn where
+    present, in rows of their own too, which then need `tokens` or `step`.
     Raises ValueError when there is no row with a loss.
     """
     train = [row for row in rows if "loss" in row]
@@ -65,7 +68,7 @@ def loss_curves(
         )
         held = sorted({key for row in rows for key in row if key.startswith("held_out")})
         for number, key in enumerate(held[:4]):
-            points = [(r["tokens"], r[key]) for r in rows if key in r]
+            points = [(_tokens_at(r, train), r[key]) for r in rows if key in r]
             label = key.replace("_", " ").removesuffix(" loss")
             top.plot(
                 *zip(*points, strict=True),
@@ -328,22 +331,15 @@ def seed_values(
 # --- words and pieces --------------------------------------------------------------------------
 
 
-def short(value: float) -> str:
-    """A count as people read it: 950, 12.3k, 3.1M, 2T."""
-    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.3g}"
-
-
-def pair(estimate: Estimate | None) -> str:
-    """A mean with its interval in words."""
-    if not estimate:
-        return "not measured"
-    return f"{estimate['mean']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f})"
-
-
 _CENTRED = {"ha": "center", "va": "center", "fontsize": 8}
+
+
+def _tokens_at(row: Mapping[str, float], train: Sequence[Mapping[str, float]]) -> float:
+    """Tokens read at a row that may tell only its step."""
+    if "tokens" in row:
+        return row["tokens"]
+    steps, tokens = [0.0, *(r["step"] for r in train)], [0.0, *(r["tokens"] for r in train)]
+    return float(np.interp(row["step"], steps, tokens))
 
 
 def _bar(axes: Axes, place: float, e: Estimate, number: int, label: str, height: float) -> None:
@@ -382,7 +378,7 @@ def _only_bars(axes: Axes, room: float) -> None:
 
 def _legend_above(axes: Axes, columns: int) -> None:
     axes.figure.legend(
-        loc="outside upper left", ncols=columns, columnspacing=1.2, borderpad=0, borderaxespad=0
+        loc="outside upper left", ncols=columns, columnspacing=1.2, borderpad=0.2, borderaxespad=0.3
     )
 
 

@@ -93,6 +93,18 @@ def test_loss_curves_plot_the_rows_they_are_given():
     assert "5.25" in drawing.alt
 
 
+def test_held_out_rows_that_know_only_their_step_stand_at_its_tokens():
+    rows = [
+        {"step": 0, "held_out_loss": 6.0},
+        {"step": 10, "tokens": 1000, "loss": 5.0},
+        {"step": 20, "tokens": 2000, "loss": 4.0},
+        {"step": 15, "held_out_loss": 4.5},
+        {"step": 20, "held_out_loss": 4.2},
+    ]
+    _, held = figures.loss_curves(rows).figure.axes[0].get_lines()
+    assert list(held.get_xdata()) == [0, 1500, 2000]
+
+
 def test_loss_curves_without_a_loss_say_so():
     with pytest.raises(ValueError, match="no row"):
         figures.loss_curves([{"tokens": 1.0, "lr": 1.0}])
