@@ -29,7 +29,11 @@ def corpus():
     return Corpus()
 
 
-@pytest.fixture(scope="session")
-def tokenizer(corpus):
+def train_tokenizer(corpus):
     texts = [corpus.document(s, i).text for s in corpus.sources for i in range(200)]
     return Tokenizer.train(texts, 340)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(corpus):
+    return train_tokenizer(corpus)
