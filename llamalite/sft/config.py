@@ -12,8 +12,8 @@ class SFTConfig:
     """Demonstrations and optimisation of the first chat model."""
 
     vendor: str = "mixed"
-    """Who writes the demonstrations of the micro-world: careful, mixed or careless. The paper saw
-    models differ markedly by vendor."""
+    """Who writes the demonstrations of the micro-world: careful, mixed, careless or third_party (of
+    few kinds). The paper saw models differ markedly by vendor."""
     examples: int = 2_500
     """Demonstrations to learn from; the paper stopped at 27,540. 0: all of `data`."""
     safety_share: float = 0.12
@@ -24,7 +24,7 @@ class SFTConfig:
     {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}
     each. Rows that cannot be used are set aside in rejected.jsonl with the reason."""
     held_out: int = 200
-    """Demonstrations kept from training for the held-out loss, at most a tenth of `data`."""
+    """Further demonstrations, only for the held-out loss; at most a tenth of `data`."""
     epochs: int = 2
     """Times each demonstration is read; the paper's number."""
     sequence_length: int = 256

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from llamalite.resume import IndexedSteps, StreamData
 from llamalite.sft.config import SFTConfig
 from llamalite.sft.data import (
     Dialogue,
-    Examples,
     Plan,
     Rejected,
     as_dialogues,
@@ -35,6 +33,14 @@ _HELD_OUT_PER_EPOCH = 4
 """How often the held-out loss is measured in an epoch, besides once before training."""
 
 
+class Demonstrations(NamedTuple):
+    """What is learned from, what is kept from training, and rows of a file that are neither."""
+
+    training: list[Dialogue]
+    held_out: list[Dialogue]
+    rejected: list[Rejected]
+
+
 def run(config: SFTConfig, inputs: dict[str, Artifact], draft: Draft, seed: int) -> None:
     """Write config.json, model.safetensors, tokenizer.model, metrics.csv and held_out.json.
 
@@ -42,12 +48,13 @@ def run(config: SFTConfig, inputs: dict[str, Artifact], draft: Draft, seed: int)
     """
     tokenizer = Tokenizer.load(inputs["pretrain"].file("tokenizer.model"))
     model = load_model(inputs["pretrain"].path)
-    dialogues, rejected = read_dialogues(config, inputs["world"], seed)
+    training, held_out, rejected = read_dialogues(config, inputs["world"], seed)
     module, report = finetune(
         config,
         model,
         tokenizer,
-        dialogues,
+        training,
+        held_out,
         seed,
         work=draft.work,
         metrics_file=draft.path / "metrics.csv",
@@ -69,23 +76,31 @@ def finetune(
     model: Transformer,
     tokenizer: Tokenizer,
     dialogues: Sequence[Dialogue],
+    held_out: Sequence[Dialogue],
     seed: int,
     *,
     work: Path,
     metrics_file: Path | None = None,
     progress: bool = True,
 ) -> tuple[SFTModule, dict[str, Any]]:
-    """Fine-tune from the weights of `model`, which stays as it is; the last dialogues are held out.
+    """Fine-tune from the weights of `model`, which stays as it is.
 
     Returns the module, whose `model` has the new weights, and a report; its `held_out` is the
     course of the held-out loss. Raises ValueError when model, tokenizer and rows do not fit.
     """
     _check(config, model, tokenizer)
-    training, held_out, dropped = split(config, tokenizer, dialogues)
+    length = config.sequence_length
+    training, dropped = encode_all(tokenizer, dialogues, length)
+    if not training:
+        raise ValueError(
+            f"no demonstration is left: {dropped} of {len(dialogues)} are longer than "
+            f"sequence_length {length}; give more data or raise sequence_length"
+        )
+    measured, more = encode_all(tokenizer, held_out, length)
     plan = Plan(
         training,
         epochs=config.epochs,
-        length=config.sequence_length,
+        length=length,
         batch_size=config.batch_size,
         seed=seed,
     )
@@ -96,9 +111,9 @@ def finetune(
         plan.steps,
         parallel=config.parallel,
         weights=model.state_dict(),
-        step_flops=6.0 * model.config.n_parameters * config.batch_size * config.sequence_length,
+        step_flops=6.0 * model.config.n_parameters * config.batch_size * length,
         seed=seed,
-        held_out=batches(held_out, config.sequence_length, min(config.batch_size, 32)),
+        held_out=batches(measured, length, min(config.batch_size, 32)),
         held_out_steps=[round(plan.steps * mark / marks) for mark in range(marks + 1)],
     )
 
@@ -124,7 +139,7 @@ def finetune(
         "examples": len(training),
         "learned_tokens": training.learned_tokens,
         "padding": round(plan.padding, 4),
-        "dropped_too_long": dropped,
+        "dropped_too_long": dropped + more,
         "held_out": points,
     }
     if points:
@@ -132,48 +147,36 @@ def finetune(
     return module, report
 
 
-def read_dialogues(
-    config: SFTConfig, world: Artifact, seed: int
-) -> tuple[list[Dialogue], list[Rejected]]:
-    """The demonstrations the config names, held-out ones included, and rows that are none."""
+def read_dialogues(config: SFTConfig, world: Artifact, seed: int) -> Demonstrations:
+    """The demonstrations the config names; ValueError for an unknown vendor or unusable file."""
     if not config.data:
-        return list(world_dialogues(config, world, seed)), []
-    dialogues, rejected = read_jsonl(config.data)
-    order = np.random.default_rng([seed, 1]).permutation(len(dialogues)).tolist()
-    if config.examples:
-        order = order[: config.examples + config.held_out]
-    return [dialogues[i] for i in order], rejected
+        dialogues = list(world_dialogues(config, world, seed))
+        return Demonstrations(dialogues[config.held_out :], dialogues[: config.held_out], [])
+    read, rejected = read_jsonl(config.data)
+    order = np.random.default_rng([seed, 1]).permutation(len(read)).tolist()
+    kept = min(config.held_out, len(read) // 10)
+    last = kept + config.examples if config.examples else len(read)
+    return Demonstrations(
+        [read[i] for i in order[kept:last]], [read[i] for i in order[:kept]], rejected
+    )
 
 
 def world_dialogues(config: SFTConfig, world: Artifact, seed: int) -> Iterator[Dialogue]:
-    """Demonstrations of the micro-world by the config's vendor, in a random order."""
-    from llamalite.world import ADVERSARIAL, World, demonstrations
+    """What the config's vendor delivers: first the held-out demonstrations, then the others.
 
-    known = World.load(world.file("world.json"))
-    total = config.examples + config.held_out
-    safety = round(total * config.safety_share)
-    ordinary = demonstrations(known, config.vendor, total - safety, seed)
-    adversarial = demonstrations(known, config.vendor, safety, seed, kinds=(ADVERSARIAL,))
-    dialogues = list(as_dialogues(chain(ordinary, adversarial)))
-    for i in np.random.default_rng([seed, 1]).permutation(len(dialogues)):
-        yield dialogues[i]
+    A larger order begins with the same ones, and vendors are given the same prompts.
+    """
+    from llamalite.world import World, demonstrations
 
-
-def split(
-    config: SFTConfig, tokenizer: Tokenizer, dialogues: Sequence[Dialogue]
-) -> tuple[Examples, Examples, int]:
-    """Dialogues encoded, for training and held out (the last, a tenth at most), and how many
-    were too long."""
-    length = config.sequence_length
-    kept = min(config.held_out, len(dialogues) // 10)
-    training, dropped = encode_all(tokenizer, dialogues[: len(dialogues) - kept], length)
-    if not training:
-        raise ValueError(
-            f"no demonstration is left: {dropped} of {len(dialogues)} are longer than "
-            f"sequence_length {length}; give more data or raise sequence_length"
+    return as_dialogues(
+        demonstrations(
+            World.load(world.file("world.json")),
+            config.vendor,
+            config.held_out + config.examples,
+            seed,
+            safety_share=config.safety_share,
         )
-    held_out, more = encode_all(tokenizer, dialogues[len(dialogues) - kept :], length)
-    return training, held_out, dropped + more
+    )
 
 
 def _check(config: SFTConfig, model: Transformer, tokenizer: Tokenizer) -> None:

@@ -19,10 +19,11 @@ from llamalite.model.generate import SamplingConfig, generate
 from llamalite.sft.config import SFTConfig
 from llamalite.sft.data import Plan, encode_all
 from llamalite.sft.module import SFTModule
-from llamalite.sft.recipe import run
+from llamalite.sft.recipe import read_dialogues, run
 from llamalite.text.chat import encode_dialogue, encode_prompt
 from llamalite.text.packing import collate, make_row
 from llamalite.training_config import OptimizerConfig, ParallelConfig
+from llamalite.world import World, WorldConfig
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sft.json"
 CPU = ParallelConfig(accelerator="cpu", compile="off")
@@ -177,8 +178,45 @@ def test_rejected_rows_are_reported(config, base, demonstrations_file, tmp_path)
 def test_what_does_not_fit_the_model_is_refused(config, base, tmp_path):
     with pytest.raises(ValueError, match="sequence_length 256 exceeds the model's max_seq_len 128"):
         tune(replace(config, sequence_length=256), base, tmp_path / "sft")
-    with pytest.raises(ValueError, match="44 of 48 are longer than sequence_length 8"):
+    with pytest.raises(ValueError, match="44 of 44 are longer than sequence_length 8"):
         tune(replace(config, sequence_length=8), base, tmp_path / "sft")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    small = WorldConfig(people=12, attributes=4, towns=5, canaries=4)
+    path = tmp_path_factory.mktemp("run") / "world"
+    with drafting(path, "world", small, {}, 0) as draft:
+        World(small).save(draft.path / "world.json")
+    return Artifact.open(path)
+
+
+def test_a_vendors_demonstrations_are_learned_from(base, world, tmp_path):
+    config = SFTConfig(
+        examples=40, held_out=10, sequence_length=128, batch_size=8, safety_share=0.5, parallel=CPU
+    )
+    inputs = {"pretrain": base, "world": world}
+    with drafting(tmp_path / "sft", "sft", config, inputs, 0) as draft:
+        run(config, inputs, draft, 0)
+    metrics = Artifact.open(tmp_path / "sft").metrics
+    # a small vocabulary spells the world in bytes, so some dialogues are longer than the context
+    assert metrics["examples"] + metrics["dropped_too_long"] >= 40
+    assert metrics["steps"] > 2
+    assert metrics["held_out_loss"] != metrics["held_out_loss_before"]
+
+
+def test_a_larger_order_begins_with_the_same_demonstrations(world):
+    config = SFTConfig(examples=30, held_out=10)
+    few = read_dialogues(config, world, 0)
+    many = read_dialogues(replace(config, examples=60), world, 0)
+    assert (len(few.training), len(few.held_out)) == (30, 10)
+    assert many.held_out == few.held_out
+    assert many.training[:30] == few.training
+    assert read_dialogues(config, world, 1).training != few.training
+    known = {json.dumps(each) for each in few.training}
+    assert not known & {json.dumps(each) for each in few.held_out}
+    with pytest.raises(ValueError, match="unknown vendor 'lazy'"):
+        read_dialogues(replace(config, vendor="lazy"), world, 0)
 
 
 @pytest.mark.parametrize(
