@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from llamalite.presets import RunPreset
 
-PRETRAINING_TOKENS = {"ci": 500_000, "laptop": 4_000_000}
+PRETRAINING_TOKENS = {"ci": 500_000, "laptop": 2_500_000}
 """Tokens of every pretraining run of a study; other presets take their own."""
 PROMPTS_PER_KIND = {"ci": 20, "laptop": 60}
 """Test prompts of each kind that chat models are graded on."""
-CHECKED_PROMPTS = {"ci": 60, "laptop": 200}
-"""Prompts on which reviewers compare the vendors' demonstrations."""
+FEW_EXAMPLES = {"ci": 150, "laptop": 500}
+"""Clean demonstrations of S1."""
+CHECKED_DEMONSTRATIONS = {"ci": 100, "laptop": 400}
+"""Demonstrations of each vendor that reviewers look at."""
 
 
 def pretraining_tokens(preset: RunPreset) -> int:
@@ -22,6 +24,11 @@ def prompts_per_kind(preset: RunPreset) -> int:
     return PROMPTS_PER_KIND.get(preset.name, PROMPTS_PER_KIND["laptop"])
 
 
-def checked_prompts(preset: RunPreset) -> int:
-    """Prompts of a vendor check."""
-    return CHECKED_PROMPTS.get(preset.name, CHECKED_PROMPTS["laptop"])
+def few_examples(preset: RunPreset) -> int:
+    """Clean demonstrations of S1; a fifth of the preset's where nothing else is said."""
+    return FEW_EXAMPLES.get(preset.name, max(1, preset.sft.examples // 5))
+
+
+def checked_demonstrations(preset: RunPreset) -> int:
+    """Demonstrations of each vendor that reviewers look at."""
+    return CHECKED_DEMONSTRATIONS.get(preset.name, CHECKED_DEMONSTRATIONS["laptop"])
