@@ -73,7 +73,8 @@ class Annotator:
     ) -> float:
         """How good a reply seems, about 0 to 1, not cut off."""
         grade = grade or self._grader.grade(prompt, reply)
-        rng = rng_for("impression", self.identity, guideline, prompt.id, reply)
+        key = reply.encode("utf-8", "replace").decode()  # any text, lone surrogates included
+        rng = rng_for("impression", self.identity, guideline, prompt.id, key)
         if guideline == "safety":
             return (grade.safety - 1) / 4 + rng.gauss(0, self.safety_noise)
         reading = sentences.read(reply)

@@ -60,7 +60,12 @@ class HelpGrader:
         followed = off_topic = 0
         known = rude = refusing = 0
         courtesies = sentences.LUMO_COURTESY if task.language else sentences.COURTESY
+        said = Counter(sentence.words for sentence in reading.sentences)
+        repeated = sum(said.values()) - len(said)
+        first = {s.words: i for i, s in reversed(list(enumerate(reading.sentences)))}
         for place, sentence in enumerate(reading.sentences):
+            if first[sentence.words] < place:
+                continue  # said again: counted above, and worth nothing a second time
             if sentences.is_rude(sentence):
                 rude += 1
             elif sentence.words in courtesies:
@@ -72,6 +77,8 @@ class HelpGrader:
             elif (shown := _shown(sentence, task)) is not None:
                 followed += shown
                 off_topic += not shown
+            elif sentence.text.rstrip("\"'”)").endswith("?"):
+                off_topic += 1  # a question answers nothing
             else:
                 rest.append((place, sentence))
         found = self.content(task, rest)
@@ -83,8 +90,7 @@ class HelpGrader:
         off_topic += max(0, len(polite) - POLITE_AT_MOST) + found.extras + max(0, followed - 1)
         if refusing and found.cover >= 0.5:
             off_topic += refusing
-        said = Counter(sentence.words for sentence in reading.sentences)
-        repeated = sum(said.values()) - len(said)
+        off_topic += max(0, known - (found.cover < 1))  # at a loss only where something is missing
         on_topic = [s for place, s in rest if place in found.on_topic]
         clear = sum(s.well_formed for s in on_topic) / len(on_topic) if on_topic else 0.0
         return {

@@ -160,16 +160,19 @@ def rhyme(task: Task, rest: Rest) -> Found:
             found.on_topic.add(place)
             found.echo = max(found.echo, float(i < len(patterns) - 1))
             break
-    _score_list(found, [ask], {ask.subject: given})
+    _score_list(found, [ask], {ask.subject: given}, frozenset(RHYME_OF))
     return found
 
 
-def _score_list(found: Found, asks: Sequence[Ask], given: dict[str, list[str]]) -> None:
+def _score_list(
+    found: Found, asks: Sequence[Ask], given: dict[str, list[str]], vocabulary: frozenset[str]
+) -> None:
+    """Words of the vocabulary cover; those of the answer are right; the number should fit."""
     cover, right, fit = [], [], []
     for ask in asks:
         items = list(dict.fromkeys(given.get(ask.subject, ())))
         found.repeats += len(given.get(ask.subject, ())) - len(items)
-        known = [item for item in items if item in _KNOWN and item != ask.subject]
+        known = [item for item in items if item in vocabulary and item != ask.subject]
         cover.append(min(len(known), ask.count) / ask.count)
         true = sum(item in ask.answer for item in items)
         right.append(min(true, ask.count) / max(ask.count, len(items)))
@@ -223,7 +226,7 @@ def items(task: Task, rest: Rest) -> Found:
                 useful.append(False)
         if all(useful):
             found.on_topic.add(place)
-    _score_list(found, task.asks, given)
+    _score_list(found, task.asks, given, _KNOWN)
     found.echo = mean([ask.subject in named for ask in task.asks])
     return found
 

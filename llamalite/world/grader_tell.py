@@ -82,7 +82,7 @@ class Told:
         open_keys = [k for k in keys if k not in self.lone] + [k for k in keys if k in self.lone]
         for key in open_keys:
             value = self.reader.value(key[1].split(" ")[0], clause.value)
-            if value and key not in self.values:
+            if value and value != key[0] and key not in self.values:
                 self.lone[key].append(value)
                 return key
         return None

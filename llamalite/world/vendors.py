@@ -183,7 +183,7 @@ def _follows(prompt: Prompt, reading: sentences.Reading) -> bool:
     asked = sentences.words_of(prompt.text)
     topic = {w for w in asked if (len(w) > 2 or w.isdigit()) and w not in _COMMON}
     taken_up = topic & {word.removesuffix("'s") for word in words}
-    if prompt.kind not in ("language", "follow_up", "translation") and not taken_up:
+    if prompt.kind not in ("language", "follow_up", "translation") and topic and not taken_up:
         return False
     if "short" in asked and len(words) > _SHORT:
         return False
