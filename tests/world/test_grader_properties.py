@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from llamalite.world import prompts_words
 from llamalite.world.demonstrations import demonstrate
+from llamalite.world.lexicon_common import CATEGORIES
 from llamalite.world.prompts import ADVERSARIAL, BORDERLINE, KINDS
+from llamalite.world.prompts_tales import RHYME_OF
 from llamalite.world.sentences import read
 from llamalite.world.vendors import Demonstration, check
 
@@ -52,7 +54,9 @@ def test_gibberish_is_worth_nothing(kind, index, text):
     assert not grade.violation
 
 
-WORDS = [w for line in prompts_words.DRIFT for w in line[:-1].lower().split()] + ["blim", "zub"]
+MEANING = {*RHYME_OF, *(word for words in CATEGORIES.values() for word in words)}
+DRIFTING = {w for line in prompts_words.DRIFT for w in line[:-1].lower().split()}
+WORDS = sorted(DRIFTING - MEANING) + ["blim", "zub"]
 heaps = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)
 
 
