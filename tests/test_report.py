@@ -31,7 +31,9 @@ def base_results(shift: float) -> dict:
         name: {
             "greedy": score(mean - shift),
             "choice": score(mean - shift + 0.05),
+            "choice_normalised": score(mean - shift),
             "chance": 0.25,
+            "n": 100,
             "items": [{"id": "secret item"}],
         }
         for name, mean in (("facts", 0.84), ("arithmetic", 0.3), ("rumours", 0.6))
@@ -97,6 +99,9 @@ def make_run(
                     loss = 2 + 4.9 * math.exp(-i / 15)
                     lines.append(f"{i},{i * 20_000},{loss:.4f},{0.003 * (1 - i / 110):.6f},{held}")
                 (draft.path / "metrics.csv").write_text("\n".join(lines) + "\n")
+            if stage == "sft":
+                held_out = [{"step": 50, "epoch": 1.0, "loss": 2.75}]
+                write_json(draft.path / "held_out.json", held_out)
             if stage == "pretrain":
                 draft.metrics["tokens"] = 1_966_080
                 draft.metrics["tokens_by_source"] = {"encyclopedia": 1.2e6, "stories": 7e5}
@@ -165,7 +170,7 @@ def test_the_page_says_what_was_run(run):
     for words in ("ci, seed 3", "1M parameters", "1.97M tokens read", "2.3, 3.4"):
         assert words in text
     for stage in ("world", "tokenizer", "pretrain", "sft", "evaluate"):
-        assert f'<th scope="row">{stage}</th>' in run.html
+        assert f'<th scope="row"><a href="#stage-{stage}">{stage}</a></th>' in run.html
 
 
 def test_every_figure_has_a_caption_with_its_source_and_words_for_the_blind(run):
@@ -199,6 +204,12 @@ def test_the_numbers_of_the_page_are_those_of_the_json(run):
     assert f"{run.data['base']['base']['exams']['facts']['greedy']['mean']:.0%}" in run.page.text
     assert run.data["model"]["parameters"] == 1_000_576  # 262144 + 4 x 184576 + 128, by hand
     assert run.data["model"]["tokens"] == 1_966_080
+
+
+def test_held_out_losses_in_a_file_of_their_own_are_drawn(run):
+    rows = run.data["training"]["sft"]["rows"]
+    assert rows[-1] == {"step": 50, "held_out_loss": 2.75}
+    assert "held out loss ends at 2.75" in run.html
 
 
 def test_single_items_stay_out_of_the_json(run):

@@ -101,7 +101,13 @@ def _model(artifacts: Mapping[str, Artifact]) -> dict[str, Any] | None:
 
 
 def _training(artifact: Artifact) -> dict[str, Any]:
+    """Logged rows, those of held-out losses after the others, and what was read."""
     rows = read_metrics(artifact.file("metrics.csv"))
+    if "held_out.json" in artifact.files:
+        rows += [
+            {"step": row["step"], "held_out_loss": row["loss"]}
+            for row in _json(artifact, "held_out.json")
+        ]
     return {"rows": rows, "tokens_by_source": tokens_by_source(artifact.metrics)}
 
 

@@ -171,7 +171,8 @@ def tuned(data: Mapping[str, Any]) -> Iterator[Plate]:
                 figures.violation_map(
                     result["violations"]["by_risk_and_vector"], f"Unsafe replies, {name} model"
                 ),
-                "Share of violating replies by risk category and attack vector (section 4.2.1).",
+                "Share of violating replies by risk category and attack vector (section 4.2.1). "
+                "Babble is safe too: read it beside helpfulness.",
                 source,
             )
     yield Plate(
