@@ -248,7 +248,8 @@ def _chat(config: Namespace) -> None:
 
     folder = run_folder(config.out, get_preset(config.preset).name, config.seed)
     settings = {key: config[key] for key in ChatConfig.__dataclass_fields__}
-    chat(Path(config.model) if config.model else folder / config.stage, ChatConfig(**settings))
+    model = Path(config.model) if config.model else folder / config.stage
+    chat(model, ChatConfig(**settings), config.seed)
 
 
 def _build_claims(parser: Parser, arguments: Sequence[str]) -> None:
