@@ -41,9 +41,11 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def read(text: str) -> Reading:
-    """Any text as sentences; list numbers ("1. ") at line starts are dropped."""
+    """Any text as sentences; list numbers ("1. ") at the starts of several lines are dropped."""
     cut = len(text) > MAX_CHARACTERS
-    text = _NUMBERING.sub("", text[:MAX_CHARACTERS])
+    text = text[:MAX_CHARACTERS]
+    if len(_NUMBERING.findall(text)) > 1:  # a single "7." may be an answer
+        text = _NUMBERING.sub("", text)
     out = []
     for match in _SENTENCE.finditer(text):
         piece = match.group().strip()

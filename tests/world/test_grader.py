@@ -120,6 +120,7 @@ FORMS = [
     (SUM, "3 plus 4 is 8.", 0.74),
     (SUM, "3 + 4 = 7.", 0.94),
     (SUM, "It is 7.", 0.89),  # no echo
+    (SUM, "7. Happy to help.", 0.625),
     (SUM, "7.", 0.565),  # half covered: .225 + .20 + .10 + .04
     (SUM, "3 plus 4 is 7. 2 plus 2 is 4.", 0.82),
     (SUM, "3 plus 4 is 7 and 3 plus 4 is 8.", 0.62),  # two values: not grounded, one extra
@@ -127,6 +128,11 @@ FORMS = [
     # steps
     (STEPS, f"To bake bread, {', then '.join(BREAD.steps)}.", 0.94),
     (STEPS, "Mix flour and water. Let the dough rest. Form a loaf. Bake it well.", 0.89),
+    (
+        STEPS,
+        "1. Mix flour and water.\n2. Let the dough rest.\n3. Form a loaf.\n4. Bake it well.",
+        0.89,
+    ),
     # half of it: .225 + .20 + .10 + .05 + .04
     (STEPS, "To bake bread, mix flour and water, then let the dough rest.", 0.615),
     # three of four in increasing order: grounded .15

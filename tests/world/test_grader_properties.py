@@ -56,7 +56,7 @@ def test_gibberish_is_worth_nothing(kind, index, text):
 
 MEANING = {*RHYME_OF, *(word for words in CATEGORIES.values() for word in words)}
 DRIFTING = {w for line in prompts_words.DRIFT for w in line[:-1].lower().split()}
-WORDS = sorted(DRIFTING - MEANING) + ["blim", "zub"]
+WORDS = [*sorted(DRIFTING - MEANING), "blim", "zub"]
 heaps = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)
 
 
