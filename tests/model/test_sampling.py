@@ -55,6 +55,12 @@ def test_a_tie_at_zero_temperature_takes_the_first():
     assert ids.tolist() == [0]
 
 
+def test_equal_tokens_stay_together():
+    """Which of two equal tokens comes first in an order is chance; the draw must not hang on it."""
+    seen, _, _ = draw(SamplingConfig(top_p=0.5), probabilities=(0.4, 0.2, 0.2, 0.2))
+    assert seen.tolist() == pytest.approx([0.4, 0.2, 0.2, 0.2], abs=0.015)
+
+
 def test_numbers_belong_to_their_sequence():
     assert torch.equal(uniform_numbers(3, (1, 2), 5), uniform_numbers(3, (1, 2), 8)[:5])
     rows = torch.stack(
