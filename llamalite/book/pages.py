@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
+import subprocess
+import sys
 import textwrap
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,21 +52,27 @@ def chapter_folder() -> Path:
 def chapter_run(until: str = "sft", preset: str = "ci", seed: int = 0) -> dict[str, Artifact]:
     """The pipeline's artifacts by stage name; whatever is missing is made, once for all chapters.
 
-    Two chapters that run at the same time wait for each other.
+    It is made in a process of its own, which keeps progress bars out of the chapter. Two chapters
+    that run at the same time wait for each other. Raises ValueError when a stage fails.
     """
     from filelock import FileLock
 
-    from llamalite.pipeline import run_folder, run_stages
+    from llamalite.pipeline import plan_states, run_folder, run_stages
+    from llamalite.presets import get_preset
 
     out = chapter_folder()
     out.mkdir(parents=True, exist_ok=True)
     folder = run_folder(out, preset, seed)
-    started = time.perf_counter()
     with FileLock(out / f".chapters-{preset}-{seed}.lock"):
+        states = plan_states(get_preset(preset), seed, folder, until, ())
+        if any(state != "done" for _, state in states):
+            order = "from llamalite.pipeline import run_stages\n"
+            order += f"run_stages({preset!r}, {seed}, {str(out)!r}, until={until!r})"
+            done = subprocess.run([sys.executable, "-c", order], capture_output=True, text=True)
+            if done.returncode:
+                raise ValueError(f"the run failed: {done.stderr.strip().splitlines()[-1]}")
         artifacts = run_stages(preset, seed, out, until=until)
-    waited = time.perf_counter() - started
-    made = "was there" if waited < 10 else "made now"
-    print(f"{os.path.relpath(folder)}: {', '.join(artifacts)} ({made})")
+    print(f"{os.path.relpath(folder)}: {', '.join(artifacts)}")
     return artifacts
 
 
