@@ -87,7 +87,8 @@ _LAPTOP = RunPreset(
     tokenizer=TokenizerConfig(mixture=MIXTURE),
     pretrain=PretrainConfig(
         model=MODELS["mini"],
-        tokens=6_000_000,
+        tokens=8_000_000,
+        batch_size=16,  # a batch this small learns most from each token at these sizes
         mixture=MIXTURE,
         optimizer=OptimizerConfig(lr=3e-3, warmup_fraction=0.02),
     ),
@@ -105,7 +106,10 @@ def _ci() -> RunPreset:
         world=WorldConfig(people=55, attributes=6, towns=8),
         tokenizer=replace(_LAPTOP.tokenizer, vocab_size=768, sample_documents=6_000),
         pretrain=replace(
-            _LAPTOP.pretrain, model=replace(MODELS["micro"], vocab_size=768), tokens=1_400_000
+            _LAPTOP.pretrain,
+            model=replace(MODELS["micro"], vocab_size=768),
+            tokens=1_400_000,
+            batch_size=8,
         ),
         sft=replace(_LAPTOP.sft, examples=800),
         evaluate=replace(_LAPTOP.evaluate, exam_questions=100, prompts_per_kind=12),

@@ -9,11 +9,11 @@ MAX_ATTRIBUTES = 10
 MIN_TOWNS, MAX_TOWNS = 4, 20
 
 MIXTURE: dict[str, float] = {
-    "encyclopedia": 0.38,
+    "encyclopedia": 0.28,
     "lessons": 0.07,
-    "stories": 0.07,
-    "conversations": 0.30,
-    "rumours": 0.07,
+    "stories": 0.06,
+    "conversations": 0.42,
+    "rumours": 0.06,
     "pages": 0.03,
     "toxic": 0.02,
     "lumo": 0.06,
