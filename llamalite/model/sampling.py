@@ -56,7 +56,7 @@ def _least_kept(probs_BV: Tensor, config: SamplingConfig) -> Tensor:
     if 0 < config.top_k < probs_BV.shape[1]:
         falling = probs_BV.topk(config.top_k).values
     elif probs_BV.device.type == "cpu":  # numpy sorts eight times as fast as torch
-        falling = torch.from_numpy(np.sort(probs_BV.numpy(), axis=-1)).flip(-1)
+        falling = torch.from_numpy(np.sort(probs_BV.detach().numpy(), axis=-1)).flip(-1)
     else:
         falling = probs_BV.sort(descending=True).values
     cumulative = falling.cumsum(-1)
