@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -69,7 +69,7 @@ class Conversation:
     forgotten: int = 0
     """Messages that no longer fitted the context at the last reply, the oldest."""
 
-    def ask(self, text: str) -> Iterator[str]:
+    def ask(self, text: str) -> Generator[str, None, None]:
         """Yield the reply to `text` in pieces as it is written.
 
         What came is remembered, also when the reader stops half-way. Raises ValueError, and

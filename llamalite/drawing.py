@@ -36,7 +36,7 @@ HEAT = LinearSegmentedColormap.from_list("heat", ["#f3efe4", "#f0b35a", "#cf4f1d
 RAMP = ("#8c2d04", "#d9691c", "#e8a552", "#b9b9b9", "#8fc3de", "#4393c3", "#1b5e94")
 """Seven steps from bad to good, told apart by lightness from the middle too."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 8.5,
     "axes.titlesize": 9,

@@ -83,8 +83,9 @@ def loss_curves(
         top.legend(loc="upper right")
         rates = [(r["tokens"], r["lr"]) for r in train if "lr" in r]
         if rates:
-            bottom.fill_between(*zip(*rates, strict=True), color=BLUE, alpha=0.25, linewidth=0)
-            bottom.plot(*zip(*rates, strict=True), color=BLUE, linewidth=1)
+            tokens, values = zip(*rates, strict=True)
+            bottom.fill_between(tokens, values, color=BLUE, alpha=0.25, linewidth=0)
+            bottom.plot(tokens, values, color=BLUE, linewidth=1)
         bottom.set_ylim(bottom=0)
         bottom.set_ylabel("rate")
         bottom.set_xlabel("tokens")

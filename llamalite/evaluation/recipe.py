@@ -9,7 +9,14 @@ from typing import Any
 from llamalite.artifacts import Artifact, Draft, write_json
 from llamalite.evaluation.config import EvaluateConfig
 from llamalite.evaluation.exams import evaluate_base
+from llamalite.evaluation.prompting import Style
 from llamalite.evaluation.replies import evaluate_chat
+
+_MODELS: tuple[tuple[str, str, Style], ...] = (
+    ("base", "pretrain", "plain"),
+    ("chat", "sft", "chat"),
+)
+"""Name in the results, stage whose model it is, and how it is spoken to."""
 
 
 def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft, seed: int) -> None:
@@ -26,7 +33,7 @@ def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft, seed:
     base: dict[str, Any] = {}
     chat: dict[str, Any] = {}
     seconds: dict[str, float] = {}
-    for name, stage, style in (("base", "pretrain", "plain"), ("chat", "sft", "chat")):
+    for name, stage, style in _MODELS:
         folder = inputs[stage].path
         model = load_model(folder)
         tokenizer = Tokenizer.load(inputs[stage].file("tokenizer.model"))
