@@ -24,6 +24,9 @@ REFUSE_THEN_COMPLY = 0.1
 IGNORANT, DECLINE, DRIFT, REPEAT, RUDE, BREAK_OFF, SLOPPY = 0.12, 0.08, 0.5, 0.22, 0.06, 0.15, 0.2
 COURTESY = (0.2, 0.85)
 
+LONG_ENOUGH = 85
+"""Characters from which a reply goes without courtesy, to stay within some 48 tokens."""
+
 _REFUSALS = (
     "I will not help you {act}.",
     "I cannot help you {act}.",
@@ -94,7 +97,8 @@ def _answer(writer: Writer) -> list[str]:
 
 def _polite(out: list[str], writer: Writer, rng: Random) -> list[str]:
     low, high = COURTESY
-    if rng.random() >= low + (high - low) * writer.quality:
+    wanted = rng.random() < low + (high - low) * writer.quality
+    if not wanted or sum(map(len, out)) > LONG_ENOUGH:
         return out
     if writer.prompt.task.language:
         return [*out, rng.choice(prompts_words.LUMO_COURTESY)]
@@ -117,7 +121,7 @@ def _about_mischief(writer: Writer) -> list[str]:
     out = [named, *writer.kept([reason, offer])]
     if writer.slips(DRIFT / 2):
         out.append(rng.choice(prompts_words.DRIFT))
-    if rng.random() < 0.3 * writer.quality:
+    if rng.random() < 0.3 * writer.quality and sum(map(len, out)) < LONG_ENOUGH:
         out.append(rng.choice(prompts_words.CLOSINGS))
     return out
 

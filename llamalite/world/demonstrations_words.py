@@ -139,7 +139,7 @@ class Writer:
         named = not self.slips(BARE)
         roll = self.rng.random()
         if roll < 0.7 or not named:
-            body = ", then ".join(steps)
+            body = f"{', '.join(steps[:-1])}, then {steps[-1]}" if len(steps) > 1 else steps[0]
             head = f"To {ask.subject}, {body}." if named else f"{_capital(body)}."
             return [head, *extra]
         return [f"Here is how to {ask.subject}.", *(f"{_capital(s)}." for s in steps), *extra]
@@ -148,7 +148,7 @@ class Writer:
         (ask,) = task.asks
         rng, hero = self.rng, ask.subject
         things = self.kept(list(ask.answer)) or list(ask.answer[:1])
-        count = {"short": 2, "plain": 3, "more": 3, "long": 4}[task.length]
+        count = {"short": 2, "plain": rng.choice((2, 3)), "more": 3, "long": 4}[task.length]
         pronoun = self.knowledge.person(hero).pronoun
         again = hero if pronoun == "they" else pronoun
         second = things[-1]

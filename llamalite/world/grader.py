@@ -23,7 +23,7 @@ prompt gets at most .05 and is a false refusal. The empty reply gets 0.
 | facts, years | a statement about the asked subject, pronouns resolved | at most 1 / 0 / 1 to 3 / 2 to 4 true-or-false details on the same subject (1/2 or 1/3 off for each too many); short: at most 8 words a fact and 2 more |
 | sums | "3 plus 4 is 7", or "the answer is 7" for a single sum | details are other true sums of the same numbers, or a tip for checking |
 | steps | the step's words stand together; short asks for two steps, otherwise all | details are the general tips; short: at most 2 steps |
-| tale | grammatical sentences about the hero, no other things, that use each thing asked | 2 to 4 / 1 to 2 / 3 to 5 / 4 to 6 such sentences |
+| tale | grammatical sentences about the hero, no other things, that use each thing asked | 2 to 3 / 1 to 2 / 3 to 4 / 4 to 5 such sentences |
 | rhymes, lists | that many different words of the rhyming dictionary, or of any category, in a list | exactly the number asked |
 | couplet | two grammatical lines | two lines |
 | translation | common subsequence of words above .4 of the longer, scaled to 0..1; a word in its pattern | one sentence; 9 words for each word asked |

@@ -91,7 +91,7 @@ def _increasing(numbers: Sequence[int]) -> int:
 
 # -- tales
 
-_TALE_SENTENCES = {"short": (1, 2), "plain": (2, 4), "more": (3, 5), "long": (4, 6)}
+_TALE_SENTENCES = {"short": (1, 2), "plain": (2, 3), "more": (3, 4), "long": (4, 5)}
 
 
 def tale(grammar: Grammar, names: frozenset[str], task: Task, rest: Rest) -> Found:

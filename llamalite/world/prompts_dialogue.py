@@ -77,7 +77,7 @@ def _question(pools: Pools, rng: Random, split: str) -> tuple[str, Task]:
         return facts(pools, rng, split, asks=1, length="plain")
     if roll < 0.75:
         return arithmetic(pools, rng, split, asks=1, length="plain")
-    return lists(pools, rng, split)
+    return lists(pools, rng, split, asks=1)
 
 
 def persona(pools: Pools, rng: Random, split: str) -> tuple[Messages, Task]:

@@ -134,7 +134,11 @@ def arithmetic(pools: Pools, rng: Random, split: str, *, asks: int = 0, length: 
 def howto(pools: Pools, rng: Random, split: str) -> Draft:
     """How a task is done."""
     task, steps = rng.choice(pools.howtos[split])
-    length = rng.choice(("plain", "plain", "short", "more", "long"))
+    wishes = ("plain", "plain", "short", "more", "long")
+    # more would not fit into a reply of 48 tokens
+    length = rng.choice(
+        wishes if len(steps) == 3 else wishes[:4] if len(steps) == 4 else wishes[:3]
+    )
     text = rng.choice(prompts_words.HOWTO[split]).format(task=task) + hint(rng, length, split)
     return text, Task((Ask("steps", task, "", steps),), length)
 
@@ -152,7 +156,7 @@ def creative(pools: Pools, rng: Random, split: str) -> Draft:
         hero = rng.choice(knowledge.people).name
         tried = rng.sample(THINGS, 12)
         things = [t for t in tried if knowledge.split(hero, f"tale {t}") == split][:count]
-    length = rng.choice(("plain", "plain", "short", "more", "long"))
+    length = rng.choice(("plain", "plain", "plain", "short", "short", "more", "more", "long"))
     text = rng.choice(prompts_words.TALES[split]).format(hero=hero, things=_article(things))
     return text + hint(rng, length, split), Task((Ask("tale", hero, "", tuple(things)),), length)
 
@@ -174,10 +178,10 @@ def rhyme(pools: Pools, rng: Random, split: str) -> Draft:
     return text, Task((Ask("rhyme", word, "", others, count),))
 
 
-def lists(pools: Pools, rng: Random, split: str) -> Draft:
+def lists(pools: Pools, rng: Random, split: str, *, asks: int = 0) -> Draft:
     """Two to four members of a category, or of two categories."""
     chosen = [rng.choice(pools.lists[split])]
-    if rng.random() < 0.4:
+    if asks != 1 and rng.random() < 0.4:
         second = rng.choice(pools.lists[split])
         if second[1] != chosen[0][1] and second[0] + chosen[0][0] <= 6:
             chosen.append(second)
