@@ -7,6 +7,7 @@ from jaxtyping import install_import_hook
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two would collapse on a busy machine
 
 install_import_hook(["llamalite.model", "llamalite.text.packing"], "beartype.beartype")
 
