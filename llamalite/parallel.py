@@ -264,16 +264,28 @@ def load_full_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 def readable(checkpoint: Path | None, module: Any) -> Iterator[Path | None]:
     """A resume state in a form that this run's strategy reads, whoever wrote it.
 
-    Sharded runs read shards and single files; a single process is given a shards' folder as one
-    temporary file.
+    A single process is given a folder of shards as one temporary file; a sharded run is given a
+    single file with the optimizer's state by name, for numbers mean nothing to it.
     """
-    if checkpoint is None or module.parallel.sharded or not checkpoint.is_dir():
+    if checkpoint is None or module.parallel.sharded == checkpoint.is_dir():
         yield checkpoint
         return
+    state = _consolidated(checkpoint) if checkpoint.is_dir() else _named(checkpoint)
     with tempfile.TemporaryDirectory(dir=checkpoint.parent) as folder:
-        single = Path(folder) / checkpoint.name
-        torch.save(_consolidated(checkpoint), single)
-        yield single
+        rewritten = Path(folder) / checkpoint.name
+        torch.save(state, rewritten)
+        del state
+        yield rewritten
+
+
+def _named(checkpoint: Path) -> dict[str, Any]:
+    """A single process's resume state with the optimizer's by the names of the weights."""
+    state = torch.load(checkpoint, weights_only=True)
+    names, (optimizer,) = state["optimizer_names"], state["optimizer_states"]
+    optimizer["state"] = {names[number]: v for number, v in optimizer["state"].items()}
+    for group in optimizer["param_groups"]:
+        group["params"] = [names[number] for number in group["params"]]
+    return state
 
 
 def _consolidated(checkpoint: Path) -> dict[str, Any]:

@@ -207,6 +207,14 @@ class ResumeCheckpoint(Callback):
         trainer.strategy.barrier()
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
 
+    def on_save_checkpoint(
+        self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Name the weights in the optimizer's order, so that a sharded run can take them over."""
+        names = {id(weight): name for name, weight in module.named_parameters()}
+        groups = trainer.optimizers[0].param_groups
+        checkpoint["optimizer_names"] = [names[id(w)] for g in groups for w in g["params"]]
+
     def state_dict(self) -> dict[str, Any]:
         return {"random": random_state()}
 

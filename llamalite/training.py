@@ -272,7 +272,7 @@ def make_trainer(
         return Trainer(
             **parallel.trainer_arguments(parallel_config),
             max_steps=steps,
-            max_epochs=-1,
+            max_epochs=1,  # of the stream, which holds the whole run
             accumulate_grad_batches=accumulation,
             callbacks=callbacks,
             logger=[
@@ -339,16 +339,25 @@ def fit(
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep back what Lightning says on every run and what does not apply to ours; nothing else."""
-    talkers = ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero")
-    levels = {name: logging.getLogger(name).level for name in talkers}
-    for name in talkers:  # devices found, tips, "max_steps reached"; warnings still come through
-        logging.getLogger(name).setLevel(logging.WARNING)
+    raised = {
+        # devices found, tips, "max_steps reached", ranks; their warnings still come through
+        "lightning.pytorch.utilities.rank_zero": logging.WARNING,
+        "lightning.fabric.utilities.rank_zero": logging.WARNING,
+        "lightning.fabric.utilities.distributed": logging.WARNING,
+        # weights split both ways are gathered in two goes when they are saved
+        "torch.distributed.tensor._redistribute": logging.ERROR,
+    }
+    levels = {name: logging.getLogger(name).level for name in raised}
+    for name, level in raised.items():
+        logging.getLogger(name).setLevel(level)
     with warnings.catch_warnings():
         for message in (
             ".*does not have many workers.*",  # a stream is read in order, by one reader
             ".*isn't resumable.*|.*is not resumable.*",  # its place travels with the batches
             ".*GPU available but not used.*",  # asked for by accelerator: cpu
             ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of an old torch call
+            ".*returned a view tensor. An in-place op.*",  # the losses write nothing in place
+            ".*DTensor random operators may not.*",  # on CPU each process has a seed of its own
             ".*lr_scheduler.step\\(\\)` before `optimizer.step.*",  # fp16 skips its first step
         ):
             warnings.filterwarnings("ignore", message)
