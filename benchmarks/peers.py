@@ -21,7 +21,6 @@ from llamalite.model.transformer import Transformer
 
 if TYPE_CHECKING:
     from litgpt.model import GPT
-    from transformers import LlamaForCausalLM
 
 SHAPES = {
     "1.0M": ModelConfig(1024, 128, 4, 4, 2, 32, 352, 256),
@@ -30,13 +29,13 @@ SHAPES = {
 """The two shapes that are timed, by their number of parameters."""
 
 
-def transformers_peer(model: Transformer) -> LlamaForCausalLM:
+def transformers_peer(model: Transformer) -> Any:
     """Hugging Face's Llama with this model's weights; it attends with PyTorch's fused kernel."""
     from transformers import LlamaConfig, LlamaForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    config = LlamaConfig(**hf_config(model.config), attn_implementation="sdpa")
+    config = LlamaConfig(**{**hf_config(model.config), "attn_implementation": "sdpa"})
     peer = LlamaForCausalLM(config)
     state = {hf_name(name): tensor for name, tensor in model.state_dict().items()}
     peer.load_state_dict(state, strict=not model.config.tie_embeddings)
@@ -49,7 +48,7 @@ def litgpt_peer(model: Transformer) -> GPT:
     from litgpt.model import GPT
 
     c = model.config
-    if c.tie_embeddings:
+    if model.output is None:
         raise ValueError("tie_embeddings is True; litgpt's Llama is compared untied only")
     peer = GPT(
         Config(
@@ -73,7 +72,7 @@ def litgpt_peer(model: Transformer) -> GPT:
         )
     )
     state = {
-        "lm_head.weight": model.output.weight,  # type: ignore[union-attr]
+        "lm_head.weight": model.output.weight,
         "transformer.wte.weight": model.tok_embeddings.weight,
         "transformer.ln_f.weight": model.norm.weight,
     }
@@ -84,7 +83,7 @@ def litgpt_peer(model: Transformer) -> GPT:
             f"transformer.h.{i}.{name}": tensor
             for name, tensor in {
                 "norm_1.weight": ours["attention_norm.weight"],
-                "attn.qkv.weight": torch.cat(attention),
+                "attn.qkv.weight": torch.cat(tuple(attention)),
                 "attn.proj.weight": ours["attention.wo.weight"],
                 "norm_2.weight": ours["ffn_norm.weight"],
                 "mlp.fc_1.weight": ours["feed_forward.w1.weight"],

@@ -12,10 +12,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import nn
-from torch.nn.functional import embedding, linear, rms_norm, silu
+from torch.nn.functional import embedding, linear, rms_norm, scaled_dot_product_attention, silu
 
-from llamalite.model.kv_cache import KVCache
+from llamalite.model.kv_cache import KVCache, LayerCache
 from llamalite.model.layers import Block
 from llamalite.model.transformer import Transformer
 from llamalite.shapes import Float, Int, Tensor
@@ -46,10 +45,13 @@ class Decoder:
         self.blocks: list[JoinedBlock] = []
         if sum(p.numel() for p in model.parameters()) > JOIN_BELOW:
             return
+        # In half precision a fused kernel keeps the scores in float32, as it does in training.
+        self.fused = model.tok_embeddings.weight.dtype != torch.float32
+        scale = 1.0 if self.fused else model.config.head_dim**-0.5
         for block in model.layers:
             assert isinstance(block, Block)
             attention, feed_forward = block.attention, block.feed_forward
-            wq = attention.wq.weight * attention.head_dim**-0.5
+            wq = attention.wq.weight * scale
             self.blocks.append(
                 JoinedBlock(
                     block.attention_norm.weight,
@@ -62,9 +64,8 @@ class Decoder:
             )
         # Halves of a head turn together: x cos + roll(x) sin, with the first half's sine negated.
         cos, sin = model.rotary.cos, model.rotary.sin
-        dtype = model.tok_embeddings.weight.dtype
-        self.cos = torch.cat((cos, cos), -1)[:, None].to(dtype)
-        self.sin = torch.cat((-sin, sin), -1)[:, None].to(dtype)
+        self.cos = torch.cat((cos, cos), -1)[:, None]
+        self.sin = torch.cat((-sin, sin), -1)[:, None]
 
     def step(self, tokens_B: Int[Tensor, " B"], cache: KVCache) -> Float[Tensor, "B V"]:
         """Append each sequence's newest token to the cache; logits of what follows it."""
@@ -73,30 +74,24 @@ class Decoder:
         config, end = self.model.config, cache.length + 1
         B, H, K, E = len(tokens_B), config.n_heads, config.n_kv_heads, config.head_dim
         eps, width, inner = config.norm_eps, (config.dim,), config.ffn_dim
+        x_BD = embedding(tokens_B, self.model.tok_embeddings.weight)
         mask = None
         if cache.starts_B is None:
             cos, sin = self.cos[end - 1], self.sin[end - 1]
         else:
             positions_B = end - 1 - cache.starts_B
             cos, sin = self.cos[positions_B], self.sin[positions_B]
-            mask = cache.padding_mask(end, self.cos.dtype)
-        x_BD = embedding(tokens_B, self.model.tok_embeddings.weight)
+            mask = cache.padding_mask(end, x_BD.dtype)
         for block, layer in zip(self.blocks, cache.layers, strict=True):
             normed = rms_norm(x_BD, width, block.attention_norm, eps)
             qkv = linear(normed, block.wqkv).view(B, H + 2 * K, E)
-            qk = qkv[:, : H + K]
+            qk = qkv[:, : H + K].float()
             qk = torch.addcmul(qk * cos, qk.roll(E // 2, -1), sin)
             layer.keys[:, :, end - 1] = qk[:, H:]
             layer.values[:, :, end - 1] = qkv[:, H + K :]
             layer.length = end
-            # The H / K query heads of a group meet their keys in one product: no key is repeated.
-            q = qk[:, :H].reshape(B * K, H // K, E)
-            scores = torch.bmm(q, layer.keys.view(B * K, -1, E)[:, :end].transpose(1, 2))
-            if mask is not None:
-                scores.view(B, H, end).add_(mask)
-            weights = torch.softmax(scores, -1)
-            mixed = torch.bmm(weights, layer.values.view(B * K, -1, E)[:, :end])
-            x_BD = torch.addmm(x_BD, mixed.view(B, H * E), block.wo)
+            mixed = self._attend(qk[:, :H].to(qkv.dtype), layer, mask)
+            x_BD = torch.addmm(x_BD, mixed.reshape(B, H * E), block.wo)
             normed = rms_norm(x_BD, width, block.ffn_norm, eps)
             gate_and_value = linear(normed, block.w13)
             gated = silu(gate_and_value[:, :inner]).mul_(gate_and_value[:, inner:])
@@ -104,6 +99,23 @@ class Decoder:
         normed = rms_norm(x_BD, width, self.model.norm.weight, eps)
         return linear(normed, _output_weight(self.model))
 
+    def _attend(self, q_BHE: Tensor, layer: LayerCache, mask: Tensor | None) -> Tensor:
+        """What one token per sequence reads from a layer's cache."""
+        B, H, E = q_BHE.shape
+        K, end = layer.keys.shape[1], layer.length
+        if self.fused:
+            keys, values = layer.keys[:, :, :end], layer.values[:, :, :end]
+            mask = None if mask is None else mask[:, :, None]
+            return scaled_dot_product_attention(
+                q_BHE[:, :, None], keys, values, attn_mask=mask, enable_gqa=H != K
+            )
+        # The H / K queries of a group meet their keys in one product, so no key is repeated.
+        q = q_BHE.reshape(B * K, H // K, E)
+        scores = torch.bmm(q, layer.keys.view(B * K, -1, E)[:, :end].transpose(1, 2))
+        if mask is not None:
+            scores.view(B, H, end).add_(mask)
+        return torch.bmm(torch.softmax(scores, -1), layer.values.view(B * K, -1, E)[:, :end])
 
-def _output_weight(model: Transformer) -> nn.Parameter:
+
+def _output_weight(model: Transformer) -> Tensor:
     return model.tok_embeddings.weight if model.output is None else model.output.weight

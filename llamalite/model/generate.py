@@ -114,11 +114,12 @@ def stream(
     """Yield the ids of one reply as they are drawn: those `generate` gives for this seed."""
     model = getattr(model, "_orig_mod", model)
     limit = _room(model.config, 0, prompt, sampling)
-    decoder, uniform = Decoder(model), uniform_numbers(seed, (0, 0), limit)
+    decoder = Decoder(model)
     prefilled, logits_BV = _prefill(model, [prompt])
+    uniform = uniform_numbers(seed, (0, 0), limit).to(logits_BV.device)
     cache = prefilled.select(torch.zeros(1, dtype=torch.long), len(prompt) + limit)
     for step in range(limit):
-        tokens_B, _ = sample_tokens(logits_BV, uniform[step : step + 1].to(logits_BV), sampling)
+        tokens_B, _ = sample_tokens(logits_BV, uniform[step : step + 1], sampling)
         if (token := int(tokens_B)) == eos_id:
             return
         yield token

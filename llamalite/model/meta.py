@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -81,17 +82,17 @@ def pair_halves(weight_FD: Float[Tensor, "F D"], head_dim: int) -> Float[Tensor,
 
 def _config(
     path: Path,
-    params: dict[str, object],
+    params: dict[str, Any],
     state: dict[str, Tensor],
     max_seq_len: int,
     vocab_size: int | None,
 ) -> ModelConfig:
     """Translate params.json; -1 stands there for a vocabulary the tokenizer would tell."""
     try:
-        dim, n_heads = int(params["dim"]), int(params["n_heads"])  # type: ignore[call-overload]
-        multiple_of = int(params["multiple_of"])  # type: ignore[call-overload]
+        dim, n_heads = int(params["dim"]), int(params["n_heads"])
+        multiple_of = int(params["multiple_of"])
         multiplier = params.get("ffn_dim_multiplier")
-        ffn_dim = ffn_width(dim, multiple_of, None if multiplier is None else float(multiplier))  # type: ignore[arg-type]
+        ffn_dim = ffn_width(dim, multiple_of, None if multiplier is None else float(multiplier))
         head_dim = dim // n_heads
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise ValueError(f"{path}: not Meta's params.json (wrong or missing {error})") from None

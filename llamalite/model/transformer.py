@@ -30,8 +30,9 @@ class Transformer(nn.Module):
     def reset_parameters(self) -> None:
         """Draw every weight anew, also those of a model that `to_empty` has just given storage."""
         for module in self.modules():
-            if module is not self and hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+            reset = getattr(module, "reset_parameters", None)
+            if module is not self and callable(reset):
+                reset()
 
     def hidden(
         self,

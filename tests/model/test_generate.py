@@ -219,6 +219,28 @@ def test_a_fast_step_is_a_plain_step(model, starts, monkeypatch):
             torch.testing.assert_close(a.values[row, :, start:11], b.values[row, :, start:11])
 
 
+@pytest.mark.parametrize("starts", [None, [0, 3, 1]])
+def test_a_fast_step_in_half_precision(model, starts):
+    """As near to the plain step as bfloat16 permits, and as near to float32 as the plain step."""
+    starts_B = None if starts is None else torch.tensor(starts)
+    prompt, tokens_B = torch.randint(0, 61, (3, 6)), torch.tensor([4, 5, 6])
+
+    def logits(dtype, fast):
+        model.to(dtype)
+        cache = KVCache.allocate(model.config, 3, 12, starts_B, dtype)
+        with torch.no_grad():
+            model(prompt, cache=cache)
+            if fast:
+                return Decoder(model).step(tokens_B, cache).float()
+            return model(tokens_B[:, None], cache=cache)[:, 0].float()
+
+    exact = logits(torch.float32, fast=False)
+    plain, fast = (logits(torch.bfloat16, fast) for fast in (False, True))
+    spread = exact.std()
+    assert (fast - plain).abs().mean() < 0.02 * spread
+    assert (fast - exact).abs().mean() < 1.5 * (plain - exact).abs().mean() + 1e-3 * spread
+
+
 def test_a_full_cache_says_so(model):
     cache = KVCache.allocate(model.config, 1, 4)
     with pytest.raises(ValueError, match="holds 4 tokens and 5 are needed"):
