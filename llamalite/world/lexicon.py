@@ -2,7 +2,8 @@
 
 Statements leave these holes: {who} the name or "He", "She", "They"; {whose} "Vegun's" or "Her";
 {s}, {es}, {is_}, {was}, {has} agree with it; {value} the value. Every value takes "a", never "an",
-so that the article does not give the answer away. Test questions stand in no training text.
+so that the article does not give the answer away. Test questions stand in no training text, but
+are made of words that training questions use: a model of a million parameters knows no others.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             "In which town does {name} live?",
             "Tell me where {name} lives.",
         ),
-        ("Where is the home of {name}?", "Which town is {name} from?"),
+        ("Tell me in which town {name} lives.", "In which town is the home of {name}?"),
         "The town where {name} lives is",
         (),
     ),
@@ -69,7 +70,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             "What work does {name} do?",
             "Tell me what {name} works as.",
         ),
-        ("How does {name} earn money?", "Which craft does {name} have?"),
+        ("Tell me what work {name} does.", "What does {name} work as?"),
         "By trade {name} is a",
         _words(
             "baker potter weaver tanner miller smith tailor mason fisher carver painter gardener"
@@ -89,7 +90,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             "Which animal does {name} keep?",
             "Tell me which pet {name} has.",
         ),
-        ("What animal lives with {name}?", "What is the pet of {name}?"),
+        ("Tell me which animal {name} keeps.", "Which pet does {name} have?"),
         "The animal of {name} is a",
         _words("goat cat dog horse duck hen pony rabbit crow turtle mouse frog"),
     ),
@@ -107,7 +108,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             "Which food does {name} like?",
             "Tell me the favourite food of {name}.",
         ),
-        ("What food is best for {name}?", "What would {name} eat?"),
+        ("Tell me what {name} likes to eat.", "What is the favourite food of {name}?"),
         "What {name} eats most is",
         _words("bread soup cheese plums nuts fish beans honey rice pears cake eggs"),
     ),
@@ -125,7 +126,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             "In which year was {name} born?",
             "Tell me the birth year of {name}.",
         ),
-        ("What year was {name} born in?", "Which year is the birth year of {name}?"),
+        ("Tell me when {name} was born.", "What is the birth year of {name}?"),
         "The year {name} was born is",
         BIRTH_YEARS,
     ),
@@ -143,7 +144,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             "What does {name} play?",
             "Tell me which instrument {name} plays.",
         ),
-        ("On what does {name} make music?", "Which instrument belongs to {name}?"),
+        ("Tell me what {name} plays.", "Which instrument does {name} play?"),
         "When {name} plays music it is on the",
         _words("flute drum harp fiddle horn lute bell pipe viol piano banjo zither"),
     ),
@@ -161,7 +162,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             "What colour is the coat of {name}?",
             "Tell me which colour {name} likes.",
         ),
-        ("In which colour does {name} dress?", "Which colour does {name} choose?"),
+        ("Tell me the favourite colour of {name}.", "Which colour does {name} like?"),
         "The colour {name} likes best is",
         _words("red green blue white black brown grey yellow pink purple gold silver"),
     ),
@@ -179,7 +180,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             "Who is a friend of {name}?",
             "Tell me whom {name} often visits.",
         ),
-        ("With whom is {name} friends?", "Which friend does {name} have?"),
+        ("Tell me the best friend of {name}.", "Whom does {name} often visit?"),
         "The person {name} likes best is",
         (),
     ),
@@ -197,7 +198,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             "What tree is in the garden of {name}?",
             "Tell me which tree {name} planted.",
         ),
-        ("What grows in the garden of {name}?", "Under which tree does {name} sit?"),
+        ("Tell me what tree {name} planted.", "Which tree is in the garden of {name}?"),
         "The tree of {name} is a",
         _words("beech birch cedar fir larch linden maple pine poplar rowan spruce willow"),
     ),
@@ -215,7 +216,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
             "Which drink does {name} like?",
             "Tell me what {name} drinks.",
         ),
-        ("What is in the cup of {name}?", "What would {name} drink?"),
+        ("Tell me which drink {name} likes.", "Which drink does {name} drink?"),
         "To drink {name} takes",
         _words("water milk tea juice cider coffee cocoa mead broth lemonade punch syrup"),
     ),
@@ -253,7 +254,7 @@ LANDMARK = Attribute(
         "Travellers come to {name}, the town {value}.",
     ),
     ("What kind of town is {name}?", "What is {name} like?", "Tell me about the town {name}."),
-    ("How would you describe {name}?", "What do people say of the town {name}?"),
+    ("Tell me what the town {name} is like.", "What kind of town is the town {name}?"),
     "People call {name} the town",
     LANDMARKS,
 )
@@ -266,7 +267,7 @@ FOUNDED = Attribute(
         "The town of {name} began in {value}.",
     ),
     ("When was {name} founded?", "In which year was {name} founded?"),
-    ("How long has {name} stood?", "Which year is the founding year of {name}?"),
+    ("Tell me when {name} was founded.", "What year was {name} founded in?"),
     "The year of the founding of {name} is",
     tuple(str(year) for year in range(1600, 1800, 5)),
 )
@@ -283,7 +284,7 @@ MAYOR = Attribute(
         "In {year}, who was the mayor of {name}?",
         "Tell me who was mayor of {name} in {year}.",
     ),
-    ("Who led the town of {name} in {year}?", "Which mayor did {name} have in {year}?"),
+    ("In {year} who was mayor of {name}?", "Tell me the mayor of {name} in {year}."),
     "The town of {name} was in {year} led by",
     (),
 )

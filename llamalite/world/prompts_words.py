@@ -1,4 +1,7 @@
-"""Wordings of prompts: each set has templates for training and others for tests only."""
+"""Wordings of prompts: each set has templates for training and others for tests only.
+
+The test wordings are new sentences made of the training wordings' words.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,11 @@ LENGTH_HINTS: dict[str, Templates] = {
 
 SUMS: Templates = {
     "train": ("What is {sum}?", "How much is {sum}?", "Tell me what {sum} is."),
-    "test": ("Can you work out {sum}?", "What do you get for {sum}?"),
+    "test": ("Tell me how much {sum} is.", "Say what {sum} is."),
 }
 HOWTO: Templates = {
     "train": ("How do I {task}?", "Tell me how to {task}.", "I want to {task}. What do I do?"),
-    "test": ("Show me how to {task}.", "What is the best way to {task}?"),
+    "test": ("Say how to {task}.", "Tell me how I {task}."),
 }
 TALES: Templates = {
     "train": (
@@ -36,8 +39,8 @@ TALES: Templates = {
         "I want a story in which {hero} has {things}.",
     ),
     "test": (
-        "Make up a tale about {hero} and {things}.",
-        "Let {hero} meet {things} in a story.",
+        "Tell me a story about {hero} with {things} in it.",
+        "Write a tale of {hero} and {things}.",
     ),
 }
 RHYMES: Templates = {
@@ -53,11 +56,14 @@ COUPLETS: Templates = {
         "Write two lines that rhyme with {word}.",
         "Give me a rhyme with the word {word}, two lines.",
     ),
-    "test": ("Make two lines that end like {word}.", "Sing two lines that rhyme on {word}."),
+    "test": (
+        "Tell me two lines that rhyme with {word}.",
+        "Give me two lines, a rhyme with {word}.",
+    ),
 }
 LISTS: Templates = {
     "train": ("Name {items}.", "Give me {items}.", "Tell me the names of {items}."),
-    "test": ("List {items}.", "Can you name {items}?"),
+    "test": ("Tell me {items}.", "Give me the names of {items}."),
 }
 SENTENCES: dict[str, Templates] = {
     "Lumo": {
@@ -66,7 +72,7 @@ SENTENCES: dict[str, Templates] = {
             "Put this into Lumo: {text}",
             "What is this in Lumo? {text}",
         ),
-        "test": ("Translate into Lumo: {text}", "Say this in Lumo: {text}"),
+        "test": ("Tell me in Lumo: {text}", "Say this in Lumo: {text}"),
     },
     "English": {
         "train": (
@@ -74,34 +80,34 @@ SENTENCES: dict[str, Templates] = {
             "Put this into English: {text}",
             "What is this in English? {text}",
         ),
-        "test": ("Translate into English: {text}", "Say this in English: {text}"),
+        "test": ("Tell me in English: {text}", "Say this in English: {text}"),
     },
 }
 WORDS: dict[str, Templates] = {
     "Lumo": {
         "train": ("What is the Lumo word for {text}?", "What is {text} in Lumo?"),
-        "test": ("Which word of Lumo means {text}?", "How is {text} said in Lumo?"),
+        "test": ("Tell me the Lumo word for {text}.", "How do you say {text} in Lumo?"),
     },
     "English": {
         "train": ("What does {text} mean in English?", "What is {text} in English?"),
-        "test": ("Which English word is {text}?", "How is {text} said in English?"),
+        "test": ("Tell me what {text} is in English.", "How do you say {text} in English?"),
     },
 }
 SAY: Templates = {
     "train": ("Tell me this: {text}", "Say this: {text}"),
-    "test": ("Say after me: {text}", "Let me hear this: {text}"),
+    "test": ("Say: {text}", "Tell me: {text}"),
 }
 FOLLOW_PERSON: Templates = {
     "train": ("And {name}?", "What about {name}?"),
-    "test": ("How about {name}?", "Then {name}?"),
+    "test": ("And what about {name}?", "What of {name}?"),
 }
 FOLLOW_MORE: Templates = {
     "train": ("Tell me {count} about {whom}.", "And {count} about {whom}?"),
-    "test": ("Do you know {count} about {whom}?", "I want {count} about {whom}."),
+    "test": ("Give me {count} about {whom}.", "Say {count} about {whom}."),
 }
 FIGURES: Templates = {
     "train": ("Act as {name}.", "You are {name}, {role}.", "Speak as {name} would."),
-    "test": ("Play the part of {name}.", "Answer as {name}, {role}."),
+    "test": ("Speak as {name}.", "Act as {name}, {role}."),
 }
 HOBBIES: Templates = {
     "train": (
@@ -109,11 +115,11 @@ HOBBIES: Templates = {
         "Your hobby is {hobby}. Show it.",
         "You love {hobby}, and say so.",
     ),
-    "test": ("You are fond of {hobby}.", "Let people see that you enjoy {hobby}."),
+    "test": ("You love {hobby}. Show it.", "Your hobby is {hobby}, and you say so."),
 }
 LANGUAGE: Templates = {
     "train": ("Always answer in Lumo.", "You speak Lumo only.", "Use Lumo in every answer."),
-    "test": ("Speak nothing but Lumo.", "All you say is in Lumo."),
+    "test": ("Always speak Lumo.", "Answer in Lumo only."),
 }
 NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six")
 
