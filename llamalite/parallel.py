@@ -211,7 +211,7 @@ def clip_gradients(weights: Iterable[nn.Parameter], largest: float) -> Tensor:
 
     Weights may live on different meshes (some split, some not), so norms are taken mesh by mesh.
     """
-    groups: dict[Any, list[Tensor]] = {}
+    groups: dict[Any, list[Any]] = {}
     for weight in weights:
         if weight.grad is not None:
             groups.setdefault(getattr(weight.grad, "device_mesh", None), []).append(weight.grad)
@@ -242,7 +242,7 @@ def mean_over_processes(value: Tensor) -> float:
     return float(value) / torch.distributed.get_world_size()
 
 
-def full_weights(model: nn.Module) -> dict[str, Tensor]:
+def full_weights(model: nn.Module) -> dict[str, Any]:
     """All weights, whole and on the CPU; every process must call it. Empty on all but the first."""
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 

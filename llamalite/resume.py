@@ -137,7 +137,8 @@ class StreamData(LightningDataModule):
         """This process's part of the data; those of one tensor-parallel group read the same."""
         if self.trainer is None or not torch.distributed.is_initialized():
             return 0, 1
-        places = self.trainer.strategy.distributed_sampler_kwargs
+        strategy: Any = self.trainer.strategy
+        places = strategy.distributed_sampler_kwargs
         return places["rank"], places["num_replicas"]
 
     def _mean_over_processes(self, value: float) -> float:
@@ -149,6 +150,7 @@ class StreamData(LightningDataModule):
         return total.item() / torch.distributed.get_world_size()
 
     def _exact(self) -> bool:
+        assert self.trainer is not None
         return self.trainer.strategy.root_device.type != "mps"
 
     def state_dict(self) -> dict[str, Any]:
@@ -246,7 +248,8 @@ def discard(path: Path) -> None:
 
 def random_state() -> dict[str, Any]:
     """State of torch's, numpy's and Python's generators as plain values and tensors."""
-    name, keys, position, has_gauss, gauss = np.random.get_state()
+    state: Any = np.random.get_state()
+    name, keys, position, has_gauss, gauss = state
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],

@@ -103,7 +103,7 @@ class TrainingModule(LightningModule):
         self.build, self.optimizer_config, self.steps = build, optimizer, steps
         self.parallel = parallel or ParallelConfig()
         self.initial_weights, self.step_flops, self.seed = weights, step_flops, seed
-        self.model: nn.Module | None = None
+        self.model: Any = None  # an nn.Module from `configure_model` on
         self.gradient_norm: Tensor | float = 0.0
 
     @staticmethod
@@ -161,7 +161,7 @@ class StepLog(Callback):
 
     def __init__(self, every: int, processes: int = 1) -> None:
         self.every, self.processes = every, processes
-        self.sums: dict[str, float] = {}
+        self.sums: dict[str, Any] = {}
         self.tokens = self.steps = 0
         self.tokens_before = 0
         self.final: dict[str, float] = {}
@@ -172,7 +172,7 @@ class StepLog(Callback):
         self.pending: list[dict[str, Tensor]] = []
 
     def on_train_batch_end(
-        self, trainer: Trainer, module: TrainingModule, outputs: Any, batch: Micro, *_: Any
+        self, trainer: Any, module: TrainingModule, outputs: Any, batch: Micro, *_: Any
     ) -> None:
         self.pending.append(outputs["noted"])
         self.tokens += batch.tokens * self.processes
@@ -305,7 +305,7 @@ def fit(
     logged row with `steps`, `seconds` and `tokens_per_second` of this call (compiling included)
     and `resumed_at`, the step it went on from.
     """
-    trainer = make_trainer(
+    trainer: Any = make_trainer(
         work=work,
         steps=module.steps,
         parallel_config=module.parallel,

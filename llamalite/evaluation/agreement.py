@@ -53,7 +53,7 @@ def gwet_ac(
 
 
 def gwet_ac_from_counts(
-    counts_SQ: ArrayLike,
+    counts_SQ: ArrayLike | Sequence[Sequence[int | None]],
     weights: Weighting | ArrayLike = "identity",
     categories: Sequence[Hashable] | None = None,
     confidence: float = 0.95,

@@ -62,9 +62,12 @@ def open_source(source: str, where: str, cache: Path | None = None) -> Any:
     """A dataset with a column "text", of files that fit a pattern, or of the hub."""
     from datasets import load_dataset
 
+    folder = str(cache) if cache else None
     if where.startswith("hub:"):
-        name, config, split = (*where[4:].split(":"), "", "")[:3]
-        documents = load_dataset(name, config or None, split=split or "train", cache_dir=cache)
+        name, config, split = [*where[4:].split(":"), "", ""][:3]
+        documents: Any = load_dataset(
+            name, config or None, split=split or "train", cache_dir=folder
+        )
     else:
         path = Path(where).expanduser()
         pattern = str(path / "**" / "*") if path.is_dir() else str(path)
@@ -80,7 +83,8 @@ def open_source(source: str, where: str, cache: Path | None = None) -> Any:
         if not any(Path(file).stat().st_size for file in files):
             raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
         try:
-            documents = load_dataset(kinds.pop(), data_files=files, split="train", cache_dir=cache)
+            kind = str(kinds.pop())
+            documents = load_dataset(kind, data_files=files, split="train", cache_dir=folder)
         except Exception as error:  # the library's own errors are many and long
             reason = str(error.__cause__ or error).splitlines()[0]
             raise ValueError(f"cannot read {where!r}, the corpus of {source!r}: {reason}") from None
