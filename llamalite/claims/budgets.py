@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llamalite.presets import RunPreset
 
-PRETRAINING_TOKENS = {"ci": 500_000, "laptop": 2_500_000}
+PRETRAINING_TOKENS = {"ci": 1_000_000, "laptop": 2_500_000}
 """Tokens of every pretraining run of a study; other presets take their own."""
 PROMPTS_PER_KIND = {"ci": 20, "laptop": 60}
 """Test prompts of each kind that chat models are graded on."""
@@ -15,7 +15,7 @@ CHECKED_DEMONSTRATIONS = {"ci": 100, "laptop": 400}
 
 
 def pretraining_tokens(preset: RunPreset) -> int:
-    """Tokens of a study's pretraining run."""
+    """Tokens of each run in a study of pretraining."""
     return PRETRAINING_TOKENS.get(preset.name, preset.pretrain.tokens)
 
 

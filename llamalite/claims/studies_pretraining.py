@@ -27,7 +27,7 @@ HELD_OUT_DOCUMENTS = 400
 
 
 def base_run(preset: RunPreset) -> RunPreset:
-    """The preset with the studies' token budget: the run that arms share wherever they can."""
+    """The preset with the token budget of P1 and P2: the run they share."""
     return with_settings(preset, pretrain={"tokens": pretraining_tokens(preset)})
 
 

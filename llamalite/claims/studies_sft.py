@@ -10,7 +10,7 @@ import numpy as np
 
 from llamalite.claims.budgets import checked_demonstrations, few_examples, prompts_per_kind
 from llamalite.claims.rules import Greater, Ordered, Rule
-from llamalite.claims.studies_pretraining import base_run, load_trained
+from llamalite.claims.studies_pretraining import load_trained
 from llamalite.claims.study import Finished, claim, with_settings
 from llamalite.presets import RunPreset
 
@@ -21,11 +21,11 @@ RANKS = ("first", "second", "last")
 
 
 def _quality_arms(preset: RunPreset) -> dict[str, RunPreset]:
-    base, few = base_run(preset), few_examples(preset)
+    few = few_examples(preset)
     return {
-        "few clean": with_settings(base, sft={"vendor": "careful", "examples": few}),
+        "few clean": with_settings(preset, sft={"vendor": "careful", "examples": few}),
         "many third-party": with_settings(
-            base, sft={"vendor": "third_party", "examples": MANY * few}
+            preset, sft={"vendor": "third_party", "examples": MANY * few}
         ),
     }
 
@@ -47,8 +47,7 @@ def quality_is_all_you_need(finished: Finished) -> dict[str, Any]:
 
 
 def _vendor_arms(preset: RunPreset) -> dict[str, RunPreset]:
-    base = base_run(preset)
-    return {vendor: with_settings(base, sft={"vendor": vendor}) for vendor in VENDORS}
+    return {vendor: with_settings(preset, sft={"vendor": vendor}) for vendor in VENDORS}
 
 
 @claim(
