@@ -257,7 +257,10 @@ def run_plan(config: PlanConfig) -> dict[str, Any]:
     Raises ValueError for an unknown preset or an impossible layout.
     """
     config, model, paper = _resolve(config)
-    assert config.tokens and config.mfu and config.batch_tokens and config.sequence
+    assert config.tokens
+    assert config.mfu
+    assert config.batch_tokens
+    assert config.sequence
     gpus, layout, fits = choose_layout(config, model)
     flops = 6.0 * model.n_parameters * config.tokens
     peak_per_hour = config.peak_tflops * 1e12 * 3600
