@@ -139,8 +139,10 @@ def test_nothing_is_unpickled():
     for file in SOURCES:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import | ast.ImportFrom):
-                names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
-                assert not {"pickle", "cloudpickle", "dill", "joblib"} & set(names), file
+                names = {alias.name for alias in node.names} | {getattr(node, "module", "") or ""}
+                if names == {"pickle", "UnpicklingError"}:
+                    continue  # the name of an error, to catch it
+                assert not {"pickle", "cloudpickle", "dill", "joblib"} & names, file
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
                 given = {word.arg: ast.unparse(word.value) for word in node.keywords}
                 assert given.get("weights_only") == "True", f"{file}: {ast.unparse(node)}"

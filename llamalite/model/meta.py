@@ -8,8 +8,8 @@ pickles and are read with `weights_only`, which builds tensors and nothing else.
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -129,7 +129,7 @@ def _read_shards(folder: Path) -> list[dict[str, Tensor]]:
     for path in paths:
         try:
             shard = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+        except (RuntimeError, UnpicklingError, EOFError, OSError, ValueError) as error:
             reason = str(error).splitlines()[0][:120]
             raise ValueError(
                 f"{path}: damaged, truncated or more than tensors ({reason}); fetch it again"
