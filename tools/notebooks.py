@@ -77,7 +77,11 @@ def execute(file: Path) -> None:
     jupytext.write(notebook, file, fmt="md:myst")
     started = time.time()
     client = NotebookClient(
-        notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+        notebook,
+        timeout=900,
+        kernel_name="python3",
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(FOLDER)}},
     )
     client.execute()
     write_ipynb(notebook, target)
