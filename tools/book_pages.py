@@ -111,7 +111,8 @@ def stages() -> str:
             for key in fields
             if not key.startswith("model.") and any(column.get(key) for column in columns.values())
         )
-        title = f"### {stage.name} (section {stage.section})".replace(" (section -)", "")
+        section = f" (section {stage.section})" if stage.section.strip("-") else ""
+        title = f"### {stage.name}{section}"
         blocks.append(f"{title}\n\n{table(['', *columns], rows)}")
     return "\n\n".join(blocks)
 
