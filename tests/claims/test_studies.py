@@ -13,6 +13,8 @@ import pytest
 from llamalite.claims import all_studies, ledger, run_claims
 from llamalite.claims.studies_pretraining import last_slope
 
+pytestmark = pytest.mark.timeout(1800)  # some 80 s on two quiet cores, 20 minutes on busy ones
+
 TINY = """
 import sys
 from llamalite import presets
