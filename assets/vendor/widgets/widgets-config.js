@@ -1,3 +1,3 @@
-// Widgets saved in a page are drawn by the vendored manager; its CDN loader stays off.
-window.requirejs && requirejs.config({ waitSeconds: 30 });
-document.currentScript && document.currentScript.setAttribute("data-jupyter-widgets-cdn-only", "false");
+// Between require.js and the widget manager. The manager carries the core widgets itself; a module it
+// does not know is looked for here and never on another host.
+requirejs.config({ baseUrl: "./" });
