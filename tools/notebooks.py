@@ -50,7 +50,10 @@ def read_source(file: Path) -> NotebookNode:
         "name": "python3",
     }
     notebook.metadata["language_info"] = {"name": "python"}
-    notebook.metadata["jupytext"] = {"formats": FORMATS}
+    notebook.metadata["jupytext"] = {
+        "formats": FORMATS,
+        "notebook_metadata_filter": "-jupytext.text_representation.jupytext_version",
+    }
     return notebook
 
 
