@@ -31,7 +31,7 @@ test: setup ## the tests
 lint: setup ## format, lint, types, direction of dependence, notebook pairs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python tools/notebooks.py --check
 
