@@ -46,6 +46,7 @@ book: setup ## the book, into _build/html; a warning is an error
 	$(BIN)/python tools/book.py $(ARGS)
 
 bench: setup ## speed and memory beside transformers and litgpt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps litgpt==0.5.13
 	$(BIN)/python -m benchmarks $(ARGS)
 
 setup-run: $(VENV)/.run-stamp
