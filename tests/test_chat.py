@@ -238,7 +238,8 @@ def test_bad_settings_name_the_value(field, value):
 
 
 TERMINAL = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs are born without it
 from llamalite import chat as module
 from llamalite.chat import ChatConfig, Conversation, chat
 
