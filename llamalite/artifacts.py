@@ -49,7 +49,6 @@ class Artifact:
         Raises ValueError when it is missing, unfinished, or a file differs from its recorded hash.
         """
         path = Path(path)
-        recover(path)
         if not path.is_dir():
             raise ValueError(f"{path} does not exist; run the stage {path.name!r} first")
         try:
@@ -188,6 +187,8 @@ def _open_draft(partial: Path, mark: str) -> int:
             left = {}
         if left.get("fingerprint") == mark:
             attempts = left["resumed"] + 1
+            # a whole draft that is made anew all the same: half-way through it is whole no longer
+            (partial / MANIFEST).unlink(missing_ok=True)
         else:
             shutil.rmtree(partial)
     partial.mkdir(parents=True, exist_ok=True)
@@ -208,7 +209,10 @@ def _finish(partial: Path, path: Path) -> None:
 
 
 def recover(path: Path) -> None:
-    """Complete a replacement that was killed half-way: the finished draft takes its place."""
+    """Complete a replacement that was killed half-way: the finished draft takes its place.
+
+    Only for who holds the run folder's lock: a reader would take it out of a running stage's hands.
+    """
     partial = path.with_name(path.name + PARTIAL)
     if (partial / MANIFEST).is_file():
         _finish(partial, path)

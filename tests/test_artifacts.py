@@ -47,6 +47,26 @@ def test_an_exception_leaves_a_draft_that_the_same_run_takes_over(tmp_path):
     assert Artifact.open(path).manifest["resumed"] == 1
 
 
+def test_a_whole_draft_that_is_made_again_is_not_whole_until_it_ends(tmp_path):
+    path = tmp_path / "demo"
+    with pytest.raises(RuntimeError), drafting(path, "demo", Config(), {}, 0):
+        raise RuntimeError
+    (tmp_path / "demo.partial" / "manifest.json").write_text("{}")  # killed just before the rename
+    with pytest.raises(RuntimeError), drafting(path, "demo", Config(), {}, 0) as draft:
+        (draft.path / "out.txt").write_text("half")
+        raise RuntimeError
+    recover(path)
+    assert not path.exists()
+
+
+def test_reading_leaves_a_running_stage_alone(tmp_path):
+    path = make(tmp_path / "demo", "old").path
+    (tmp_path / "demo.partial").mkdir()
+    (tmp_path / "demo.partial" / "manifest.json").write_text("{}")  # about to be renamed by its run
+    assert Artifact.open(path).file("out.txt").read_text() == "old"
+    assert (tmp_path / "demo.partial").is_dir()
+
+
 def test_a_draft_of_other_settings_is_discarded(tmp_path):
     path = tmp_path / "demo"
     with pytest.raises(RuntimeError), drafting(path, "demo", Config(), {}, 0) as draft:
