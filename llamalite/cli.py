@@ -177,9 +177,9 @@ def _build_run(parser: Parser, arguments: Sequence[str]) -> None:
     parser.add_argument("--until", type=str, default=STAGES[-1].name, help="last stage to run")
     parser.add_argument(
         "--force",
-        type=list[str],
-        default=[],
-        help="stages to run again although they are up to date",
+        type=str,
+        default="",
+        help="stages to run again although they are up to date, as in sft,evaluate",
     )
 
 
@@ -194,7 +194,7 @@ def _run(config: Namespace) -> None:
         config.seed,
         config.out,
         until=config.until,
-        force=tuple(config.force),
+        force=tuple(name.strip() for name in config.force.split(",") if name.strip()),
         events=events,
     )
     events.ended(artifacts)
@@ -276,7 +276,7 @@ def _build_ledger(parser: Parser, arguments: Sequence[str]) -> None:
 def _ledger(config: Namespace) -> None:
     from llamalite.claims import print_ledger
 
-    print_ledger(config.preset, as_json=config.json)
+    print_ledger(get_preset(config.preset).name, as_json=config.json)
 
 
 def _build_plan(parser: Parser, arguments: Sequence[str]) -> None:

@@ -98,7 +98,9 @@ def get_stage(name: str) -> Stage:
 
 
 def run_folder(out: str | Path, preset: str, seed: int) -> Path:
-    """Where the artifacts of one preset and seed live."""
+    """Where the artifacts of one preset and seed live; ValueError for a negative seed."""
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; it must be 0 or more")
     return Path(out) / f"{preset}-seed{seed}"
 
 
@@ -236,7 +238,6 @@ def finished_stages(folder: str | Path) -> dict[str, Artifact]:
     folder = Path(folder)
     found = {}
     for stage in STAGES:
-        recover(folder / stage.name)
         if (folder / stage.name / MANIFEST).exists():
             found[stage.name] = Artifact.open(folder / stage.name)
     return found

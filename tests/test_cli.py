@@ -99,6 +99,9 @@ REFUSED = [
     (["chat", "--model", "/nowhere"], "/nowhere"),
     (["claims", "--ids", "Z9"], "Z9"),
     (["plan", "--preset", "99b"], "99b"),
+    (["run", "--seed", "-1"], "seed is -1; it must be 0 or more"),
+    (["run", "--force", "sft,dream"], "unknown stage 'dream'; choose among world"),
+    (["ledger", "--preset", "tiny"], "unknown preset 'tiny'; choose among ci, laptop"),
 ]
 
 
