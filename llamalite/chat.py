@@ -155,6 +155,7 @@ def load_conversation(
     to another model.
     """
     from llamalite.model.checkpoint import load_model
+    from llamalite.parallel import pick_device
     from llamalite.text.tokenizer import Tokenizer
 
     folder, config = Path(folder), config or ChatConfig()
@@ -163,7 +164,7 @@ def load_conversation(
     stage = ""
     if (folder / MANIFEST).exists():
         stage = Artifact.open(folder).manifest.get("stage", "")
-    model = load_model(folder).eval()
+    model = load_model(folder, pick_device()).eval()
     tokenizer = Tokenizer.load(folder / "tokenizer.model")
     if tokenizer.vocab_size != model.config.vocab_size:
         raise ValueError(

@@ -26,6 +26,7 @@ def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft, seed:
     base model as plain text to go on with, which is the baseline of the chat model.
     """
     from llamalite.model.checkpoint import load_model
+    from llamalite.parallel import pick_device
     from llamalite.text.tokenizer import Tokenizer
     from llamalite.world import World
 
@@ -35,7 +36,7 @@ def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft, seed:
     seconds: dict[str, float] = {}
     for name, stage, style in _MODELS:
         folder = inputs[stage].path
-        model = load_model(folder)
+        model = load_model(folder, pick_device())
         tokenizer = Tokenizer.load(inputs[stage].file("tokenizer.model"))
         began = time.monotonic()
         base[name] = evaluate_base(model, tokenizer, world, config)
