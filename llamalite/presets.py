@@ -122,11 +122,12 @@ def _ci() -> RunPreset:
 
 
 def _colab() -> RunPreset:
-    """One T4: tens of millions of parameters on real text from the hub."""
+    """One T4: tens of millions of parameters in a larger micro-world (`pretrain.corpus` takes other
+    text, from the hub too)."""
     return replace(
         _LAPTOP,
         name="colab",
-        about="33M parameters on one GPU (T4 or better)",
+        about="26M parameters on one GPU (T4 or better)",
         world=WorldConfig(people=400, attributes=10, towns=20),
         tokenizer=replace(_LAPTOP.tokenizer, vocab_size=2048),
         pretrain=replace(

@@ -361,6 +361,8 @@ def quiet() -> Iterator[None]:
             ".*lr_scheduler.step\\(\\)` before `optimizer.step.*",  # fp16 skips its first step
         ):
             warnings.filterwarnings("ignore", message)
-        yield
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)

@@ -93,7 +93,8 @@ def open_source(source: str, where: str, cache: Path | None = None) -> Any:
             f'the corpus of source {source!r} has no column "text", only '
             f"{', '.join(documents.column_names)}; rename one"
         )
-    if not any(text and text.strip() for text in documents["text"]):
+    # row by row: a column asked for as a whole is read into memory by some versions of `datasets`
+    if not any(row["text"] and row["text"].strip() for row in documents):
         raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
     return documents
 

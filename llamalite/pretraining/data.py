@@ -14,7 +14,7 @@ import torch
 
 from llamalite.pretraining.config import PretrainConfig
 from llamalite.pretraining.mixture import Mixture
-from llamalite.text.chat import Encoded
+from llamalite.text.chat import encode_document
 from llamalite.text.packing import PackedBatch, PackedRow, Packer, collate
 
 
@@ -121,12 +121,6 @@ class BlockReader:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Blocks stand where they stood."""
-
-
-def encode_document(tokenizer: Any, text: str) -> Encoded:
-    """A document between bos and eos; every token after bos is learned."""
-    ids = tokenizer.encode(text, bos=True, eos=True)
-    return Encoded(ids, [True] * len(ids))
 
 
 def count(batch: PackedBatch) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from llamalite.world import lumo, prompts_words
+from llamalite.world import prompts_words
 from llamalite.world.lexicon_common import FIGURES, HOBBIES
 
 MAX_CHARACTERS = 2000
@@ -89,7 +89,6 @@ SAYINGS: dict[tuple[str, ...], str] = {words_of(f.saying): f.name for f in FIGUR
 """A figure's saying to the figure."""
 HOBBY_LINES: dict[tuple[str, ...], str] = {words_of(h.line): h.name for h in HOBBIES}
 """A line to the hobby it shows."""
-LUMO_WORDS = frozenset(form for word in lumo.DICTIONARY.values() for form in (word, word + "s"))
 
 _ABUSE = "dull lazy silly greedy smelly foolish fool fools stupid idiot clumsy hate"
 _RUDE_WORDS = frozenset(_ABUSE.split(" "))
@@ -128,8 +127,3 @@ def is_ignorance(sentence: Sentence) -> bool:
 def is_refusal(sentence: Sentence) -> bool:
     """Says that the speaker will not or cannot help (not knowing is no refusal)."""
     return _WONT.search(" ".join(sentence.words)) is not None
-
-
-def lumo_share(words: Sequence[str]) -> float:
-    """Share of words that are Lumo, 0 to 1."""
-    return sum(word in LUMO_WORDS for word in words) / len(words) if words else 0.0
