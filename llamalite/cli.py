@@ -23,7 +23,20 @@ from llamalite.pipeline import STAGES, get_stage, run_folder, run_one, run_stage
 from llamalite.presets import RUNS, RunPreset, get_preset
 
 EXIT_USER_ERROR = 2
-_WRONG_TYPE = re.compile(r"Parser key \"(.+?)\": Expected an? <class '(\w+)'>\. Got value: (.+?)$")
+_CLEARER = (  # what jsonargparse says of a wrong value, and how it is said here
+    (
+        r"Parser key \"(.+?)\": Expected an? <class '(\w+)'>\. Got value: (.+?)$",
+        r"--\1 takes \2, not \3",
+    ),
+    (
+        r"Parser key \"(.+?)\": Does not .+?<class '(\w+)'>.+Given value: (.+?)$",
+        r"--\1 takes \2, not \3",
+    ),
+    (
+        r"Parser key \"(.+?)\": Expected an? typing\.Literal\[(.+?)\]\. Got value: (.+?)$",
+        r"--\1 is '\3'; choose among \2",
+    ),
+)
 
 _ABOUT = """The Llama 2 paper as software: a verb for each stage in the paper's order, and verbs to
 run them all, to look and to ask. The preset gives every number its default; override any by its
@@ -37,7 +50,8 @@ class Parser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         line = " ".join(str(message).split())
-        line = _WRONG_TYPE.sub(r"--\1 takes \2, not \3", line)
+        for theirs, ours in _CLEARER:
+            line = re.sub(theirs, ours, line)
         known = [option for action in self._actions for option in action.option_strings]
         for word in line.split():
             if word.startswith("--") and word.rstrip(",.") not in known:
@@ -120,8 +134,8 @@ def _preset_named(arguments: Sequence[str]) -> RunPreset:
     import yaml
 
     scan = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
-    scan.add_argument("--preset")
-    scan.add_argument("--config")
+    scan.add_argument("--preset", nargs="?")  # the parser proper complains of a missing value
+    scan.add_argument("--config", nargs="?")
     found, _ = scan.parse_known_args(arguments)
     name = found.preset
     if name is None and found.config:

@@ -203,6 +203,6 @@ RUNS: dict[str, RunPreset] = {
 
 def get_preset(name: str) -> RunPreset:
     """The run preset of that name; ValueError that lists the names otherwise."""
-    if name not in RUNS:
+    if not isinstance(name, str) or name not in RUNS:  # a file of settings may hold anything
         raise ValueError(f"unknown preset {name!r}; choose among {', '.join(RUNS)}")
     return RUNS[name]

@@ -99,6 +99,9 @@ REFUSED = [
     (["chat", "--model", "/nowhere"], "/nowhere"),
     (["claims", "--ids", "Z9"], "Z9"),
     (["plan", "--preset", "99b"], "99b"),
+    (["plan", "--gpus", "many"], "--gpus takes int, not many"),
+    (["chat", "--style", "loud"], "--style is 'loud'; choose among 'auto', 'chat', 'plain'"),
+    (["run", "--preset"], "expected one argument"),
     (["run", "--seed", "-1"], "seed is -1; it must be 0 or more"),
     (["run", "--force", "sft,dream"], "unknown stage 'dream'; choose among world"),
     (["ledger", "--preset", "tiny"], "unknown preset 'tiny'; choose among ci, laptop"),
@@ -115,6 +118,14 @@ def test_a_mistake_gets_one_line_that_names_it(capsys, tmp_path, monkeypatch, ar
     assert err.count("\n") == 1
     assert "Traceback" not in err
     assert list(tmp_path.rglob("*.safetensors")) == []
+
+
+def test_a_preset_that_is_no_name_is_refused(capsys, tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("preset: [ci]\n")
+    code, _, err = ask(capsys, "run", "--config", str(file))
+    assert code == 2
+    assert "unknown preset ['ci']" in err
 
 
 def test_a_read_only_folder_is_named(capsys, tmp_path):

@@ -74,7 +74,7 @@ def open_source(source: str, where: str, cache: Path | None = None) -> Any:
         files = sorted(f for f in glob.glob(pattern, recursive=True) if Path(f).is_file())
         kinds = {_KINDS.get(Path(file).suffix) for file in files}
         if not files:
-            raise ValueError(f"no file fits {where!r}, the corpus of source {source!r}")
+            raise ValueError(f"no file fits {where!r}, the corpus of source {source!r}; check it")
         if None in kinds or len(kinds) > 1:
             raise ValueError(
                 f"{where!r}, the corpus of source {source!r}, must hold files of one kind among "
