@@ -16,7 +16,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
 STAMP = BUILD / "inputs.sha256"
-INPUTS = ("llamalite/**/*.py", "data/**/*", "tools/*.py", "requirements*.txt", "_config.yml")
+INPUTS = (
+    "llamalite/**/*.py",
+    "llamalite/**/templates/*",
+    "data/**/*",
+    "tools/*.py",
+    "requirements*.txt",
+    "_config.yml",
+)
 
 
 def inputs_hash() -> str:
