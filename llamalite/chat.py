@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -193,35 +195,37 @@ def chat(
     conversation = load_conversation(folder, config, seed)
     screen = Screen(stdin or sys.stdin, stdout or sys.stdout)
     screen.note(_greeting(folder, conversation))
-    while (line := screen.read()) is not None:
-        line = line.strip()
-        if not line:
-            continue
-        try:
-            if line.startswith("/"):
-                if not command(conversation, line, screen):
-                    break
-            else:
-                reply(conversation, line, screen)
-        except (ValueError, OSError) as error:
-            screen.note(str(error))
+    with screen.interrupts.handled():
+        while (line := screen.read()) is not None:
+            line = line.strip()
+            if not line:
+                continue
+            try:
+                if line.startswith("/"):
+                    if not command(conversation, line, screen):
+                        break
+                else:
+                    reply(conversation, line, screen)
+            except (ValueError, OSError) as error:
+                screen.note(str(error))
     return conversation
 
 
 def reply(conversation: Conversation, line: str, screen: Screen) -> None:
     """Ask, and show the reply as it comes; Ctrl-C stops it and keeps what was said so far."""
     pieces = conversation.ask(line)
-    first = next(pieces, "")  # errors come here, before anything is shown
-    if conversation.forgotten:
-        screen.note(
-            f"the context of {conversation.model.config.max_seq_len} tokens is full; the oldest "
-            f"{conversation.forgotten} messages are left out"
-        )
-    screen.speaker("Assistant")
     try:
-        screen.show(first)
-        for piece in pieces:
-            screen.show(piece)
+        with screen.interrupts.heard():
+            first = next(pieces, "")  # errors come here, before anything is shown
+            if conversation.forgotten:
+                screen.note(
+                    f"the context of {conversation.model.config.max_seq_len} tokens is full; the "
+                    f"oldest {conversation.forgotten} messages are left out"
+                )
+            screen.speaker("Assistant")
+            screen.show(first)
+            for piece in pieces:
+                screen.show(piece)
     except KeyboardInterrupt:
         pieces.close()
         screen.show(" [stopped]")
@@ -251,6 +255,44 @@ def command(conversation: Conversation, line: str, screen: Screen) -> bool:
     return True
 
 
+class Interrupts:
+    """Ctrl-C, heard only while somebody waits for it.
+
+    A second Ctrl-C while the first is being answered would otherwise end the program and lose the
+    dialogue.
+    """
+
+    def __init__(self, live: bool) -> None:
+        self.live = live and threading.current_thread() is threading.main_thread()
+        self.listening = False
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Within it, Ctrl-C outside `heard` does nothing; without a terminal nothing changes."""
+        if not self.live:
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Within it, the first Ctrl-C raises KeyboardInterrupt and no second does."""
+        self.listening = True
+        try:
+            yield
+        finally:
+            self.listening = False
+
+    def _interrupt(self, *_: object) -> None:
+        if self.listening:
+            self.listening = False
+            raise KeyboardInterrupt
+
+
 class Screen:
     """The two ends of a terminal or of pipes."""
 
@@ -258,6 +300,7 @@ class Screen:
         self.stdin, self.stdout = stdin, stdout
         self.live = stdin.isatty() and stdout.isatty()
         self.colour = self.live and "NO_COLOR" not in os.environ
+        self.interrupts = Interrupts(self.live)
         if self.live:
             with suppress(ImportError):
                 import readline  # noqa: F401  # arrow keys and history for input()
@@ -273,7 +316,8 @@ class Screen:
             return line
         while True:
             try:
-                return input(self._paint("User: ", "1", prompt=True))
+                with self.interrupts.heard():
+                    return input(self._paint("User: ", "1", prompt=True))
             except EOFError:
                 self.show("\n")
                 return None
