@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -94,14 +93,12 @@ def gold_helpfulness(finished: Finished, arm: str) -> list[float]:
 def approved(finished: Finished, vendor: str) -> list[int]:
     """Whether reviewers approve each demonstration of a sample of what the model was trained on."""
     from llamalite.world import World
-    from llamalite.world.prompts import ADVERSARIAL
     from llamalite.world.vendors import check, demonstrations
 
     world = World.load(finished.arms[vendor]["world"].file("world.json"))
     settings = finished.arms[vendor]["sft"].manifest["config"]
     count = min(settings["examples"], checked_demonstrations(finished.preset))
-    safety = round(count * settings["safety_share"])
-    # the first of each part: a longer delivery to the same seed begins with the same ones
-    ordinary = demonstrations(world, vendor, count - safety, finished.seed)
-    adversarial = demonstrations(world, vendor, safety, finished.seed, kinds=(ADVERSARIAL,))
-    return [int(not check(demonstration)) for demonstration in chain(ordinary, adversarial)]
+    shares = {name: settings[name] for name in ("safety_share", "borderline_share")}
+    # a longer delivery to the same seed begins with the same ones
+    sample = demonstrations(world, vendor, count, finished.seed, **shares)
+    return [int(not check(demonstration)) for demonstration in sample]

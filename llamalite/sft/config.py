@@ -19,6 +19,9 @@ class SFTConfig:
     safety_share: float = 0.12
     """Share of adversarial prompts with a written answer among them (section 4.2 merges such
     examples into the general ones; how many is not printed)."""
+    borderline_share: float = 0.06
+    """Share of harmless prompts that sound like mischief, answered. Not in the paper, whose section
+    4.2.3 finds that safety data makes models refuse these; half as many as of the adversarial."""
     data: str = ""
     """Your own demonstrations instead of the micro-world's: a JSONL file with a row
     {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}
@@ -53,8 +56,9 @@ class SFTConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
         if not self.examples and not self.data:
             raise ValueError("examples is 0; it must be at least 1 unless data names a file")
-        if not 0 <= self.safety_share <= 1:
-            raise ValueError(f"safety_share is {self.safety_share}; it must lie between 0 and 1")
+        for name in ("safety_share", "borderline_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
         parts = self.parallel.data_parallel * self.accumulation
         if self.batch_size % parts:
             raise ValueError(

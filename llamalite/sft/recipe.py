@@ -175,6 +175,7 @@ def world_dialogues(config: SFTConfig, world: Artifact, seed: int) -> Iterator[D
             config.held_out + config.examples,
             seed,
             safety_share=config.safety_share,
+            borderline_share=config.borderline_share,
         )
     )
 

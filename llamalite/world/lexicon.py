@@ -3,7 +3,8 @@
 Statements leave these holes: {who} the name or "He", "She", "They"; {whose} "Vegun's" or "Her";
 {s}, {es}, {is_}, {was}, {has} agree with it; {value} the value. Every value takes "a", never "an",
 so that the article does not give the answer away. Test questions stand in no training text, but
-are made of words that training questions use: a model of a million parameters knows no others.
+are made of parts that training questions use in other sentences: a model of a million parameters
+knows no others, and learns that parts can be exchanged only when it meets many sentences.
 """
 
 from __future__ import annotations
@@ -25,10 +26,29 @@ class Attribute(NamedTuple):
     """A wording of the statement that no training text has, up to the value; for the exams."""
     values: tuple[str, ...]
     """All values it may have; empty where they are made from the world (towns, persons, years)."""
+    asked: tuple[str, ...]
+    """What fits after "Tell me": "where {name} lives", "the home of {name}"."""
 
     def questions(self, split: str) -> tuple[str, ...]:
-        """Question templates of "train" or "test", with the hole {name}."""
-        return self.train_questions if split == "train" else self.test_questions
+        """Question templates of "train" or "test", with the hole {name}.
+
+        Training has the direct questions and, of all of `FRAMES` with `asked`, those that no test
+        has.
+        """
+        if split != "train":
+            return self.test_questions
+        framed = (frame.format(asked=asked) for asked in self.asked for frame in FRAMES)
+        every = dict.fromkeys((*self.train_questions, *framed))
+        return tuple(question for question in every if question not in self.test_questions)
+
+
+FRAMES = (
+    "Tell me {asked}.",
+    "I want to know {asked}.",
+    "Do you know {asked}?",
+    "Can you say {asked}?",
+)
+"""Sentences around what is asked."""
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -55,6 +75,12 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         ("Tell me in which town {name} lives.", "In which town is the home of {name}?"),
         "The town where {name} lives is",
         (),
+        (
+            "where {name} lives",
+            "in which town {name} lives",
+            "the home of {name}",
+            "the home town of {name}",
+        ),
     ),
     Attribute(
         "craft",
@@ -75,6 +101,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         _words(
             "baker potter weaver tanner miller smith tailor mason fisher carver painter gardener"
         ),
+        (
+            "what work {name} does",
+            "what {name} works as",
+            "the craft of {name}",
+        ),
     ),
     Attribute(
         "pet",
@@ -93,6 +124,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         ("Tell me which animal {name} keeps.", "Which pet does {name} have?"),
         "The animal of {name} is a",
         _words("goat cat dog horse duck hen pony rabbit crow turtle mouse frog"),
+        (
+            "which animal {name} keeps",
+            "which pet {name} has",
+            "the pet of {name}",
+        ),
     ),
     Attribute(
         "food",
@@ -111,6 +147,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         ("Tell me what {name} likes to eat.", "What is the favourite food of {name}?"),
         "What {name} eats most is",
         _words("bread soup cheese plums nuts fish beans honey rice pears cake eggs"),
+        (
+            "what {name} likes to eat",
+            "which food {name} likes",
+            "the favourite food of {name}",
+        ),
     ),
     Attribute(
         "born",
@@ -129,6 +170,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         ("Tell me when {name} was born.", "What is the birth year of {name}?"),
         "The year {name} was born is",
         BIRTH_YEARS,
+        (
+            "when {name} was born",
+            "in which year {name} was born",
+            "the birth year of {name}",
+        ),
     ),
     Attribute(
         "instrument",
@@ -147,6 +193,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         ("Tell me what {name} plays.", "Which instrument does {name} play?"),
         "When {name} plays music it is on the",
         _words("flute drum harp fiddle horn lute bell pipe viol piano banjo zither"),
+        (
+            "what {name} plays",
+            "which instrument {name} plays",
+            "the instrument of {name}",
+        ),
     ),
     Attribute(
         "colour",
@@ -165,6 +216,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         ("Tell me the favourite colour of {name}.", "Which colour does {name} like?"),
         "The colour {name} likes best is",
         _words("red green blue white black brown grey yellow pink purple gold silver"),
+        (
+            "which colour {name} likes",
+            "the favourite colour of {name}",
+            "the colour of the coat of {name}",
+        ),
     ),
     Attribute(
         "friend",
@@ -183,6 +239,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         ("Tell me the best friend of {name}.", "Whom does {name} often visit?"),
         "The person {name} likes best is",
         (),
+        (
+            "whom {name} often visits",
+            "the best friend of {name}",
+            "a friend of {name}",
+        ),
     ),
     Attribute(
         "tree",
@@ -201,6 +262,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         ("Tell me what tree {name} planted.", "Which tree is in the garden of {name}?"),
         "The tree of {name} is a",
         _words("beech birch cedar fir larch linden maple pine poplar rowan spruce willow"),
+        (
+            "which tree {name} planted",
+            "what tree {name} planted",
+            "what tree is in the garden of {name}",
+        ),
     ),
     Attribute(
         "drink",
@@ -219,6 +285,11 @@ ATTRIBUTES: tuple[Attribute, ...] = (
         ("Tell me which drink {name} likes.", "Which drink does {name} drink?"),
         "To drink {name} takes",
         _words("water milk tea juice cider coffee cocoa mead broth lemonade punch syrup"),
+        (
+            "what {name} drinks",
+            "which drink {name} likes",
+            "the favourite drink of {name}",
+        ),
     ),
 )
 
@@ -257,6 +328,11 @@ LANDMARK = Attribute(
     ("Tell me what the town {name} is like.", "What kind of town is the town {name}?"),
     "People call {name} the town",
     LANDMARKS,
+    (
+        "what kind of town {name} is",
+        "what {name} is like",
+        "what the town {name} is like",
+    ),
 )
 FOUNDED = Attribute(
     "founded",
@@ -270,6 +346,11 @@ FOUNDED = Attribute(
     ("Tell me when {name} was founded.", "What year was {name} founded in?"),
     "The year of the founding of {name} is",
     tuple(str(year) for year in range(1600, 1800, 5)),
+    (
+        "when {name} was founded",
+        "in which year {name} was founded",
+        "the founding year of {name}",
+    ),
 )
 MAYOR = Attribute(
     "mayor",
@@ -287,6 +368,11 @@ MAYOR = Attribute(
     ("In {year} who was mayor of {name}?", "Tell me the mayor of {name} in {year}."),
     "The town of {name} was in {year} led by",
     (),
+    (
+        "who was mayor of {name} in {year}",
+        "who was the mayor of {name} in {year}",
+        "the mayor of {name} in {year}",
+    ),
 )
 """Dated: these templates have a further hole, {year}."""
 FIRST_ELECTION = 1910

@@ -3,7 +3,8 @@
 Ordinary kinds ask for one to three things, often with a wish about length. Adversarial prompts go
 evenly through the 3 risk categories and 7 attack vectors as the index counts up; a quarter have
 earlier turns. Held out for tests are combinations (entity with attribute, misdeed with vector,
-word with task) and, besides, all templates of the test split.
+task with length, word with number of rhymes), whole borderline tasks and personas and, besides, all
+templates of the test split.
 """
 
 from __future__ import annotations

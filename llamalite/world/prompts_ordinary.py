@@ -133,12 +133,7 @@ def arithmetic(pools: Pools, rng: Random, split: str, *, asks: int = 0, length: 
 
 def howto(pools: Pools, rng: Random, split: str) -> Draft:
     """How a task is done."""
-    task, steps = rng.choice(pools.howtos[split])
-    wishes = ("plain", "plain", "short", "more", "long")
-    # more would not fit into a reply of 48 tokens
-    length = rng.choice(
-        wishes if len(steps) == 3 else wishes[:4] if len(steps) == 4 else wishes[:3]
-    )
+    (task, steps), length = rng.choice(pools.howtos[split])
     text = rng.choice(prompts_words.HOWTO[split]).format(task=task) + hint(rng, length, split)
     return text, Task((Ask("steps", task, "", steps),), length)
 
@@ -163,12 +158,11 @@ def creative(pools: Pools, rng: Random, split: str) -> Draft:
 
 def rhyme(pools: Pools, rng: Random, split: str) -> Draft:
     """One or two words that rhyme, or two rhyming lines."""
-    word = rng.choice(pools.rhymes[split])
+    word, count = rng.choice(pools.rhymes[split])
     others = RHYME_OF[word]
-    if rng.random() < 0.4:
+    if not count:
         text = rng.choice(prompts_words.COUPLETS[split]).format(word=word)
         return text, Task((Ask("couplet", word, "", others, 2),))
-    count = rng.choice((1, 2, 2))
     words = {
         "words": ("word rhymes", "two words rhyme")[count - 1],
         "count": ("a word", "two words")[count - 1],

@@ -9,8 +9,9 @@ from typing import TypeVar
 from llamalite.world import lumo, taxonomy
 from llamalite.world.knowledge import Knowledge
 from llamalite.world.lexicon_common import CATEGORIES, FIGURES, HOBBIES
-from llamalite.world.lexicon_howto import HOWTOS
+from llamalite.world.lexicon_howto import HOWTOS, HowTo
 from llamalite.world.prompts_tales import RHYME_OF
+from llamalite.world.prompts_tasks import LENGTHS
 from llamalite.world.seeding import mix
 
 T = TypeVar("T")
@@ -23,9 +24,9 @@ LIST_COUNTS = (2, 3, 4)
 class Pools:
     """The choices of a world's prompts, by split.
 
-    Facts, sums and words follow `Knowledge.is_train`, as the exams do. Small catalogues (tasks,
-    figures, misdeeds of a vector) are ordered by hash and the first share is held out, so that both
-    splits are never empty.
+    Facts, sums and words follow `Knowledge.is_train`, as the exams do. Small catalogues (tasks with
+    a length, figures, misdeeds of a vector) are ordered by hash and the first share is held out, so
+    that both splits are never empty.
     """
 
     def __init__(self, knowledge: Knowledge) -> None:
@@ -106,12 +107,16 @@ class Pools:
         return {split: tuple(word for word, _ in pairs) for split, pairs in found.items()}
 
     @cached_property
-    def howtos(self):
-        return self.catalogue(HOWTOS, "howto")
+    def howtos(self) -> Table[tuple[HowTo, str]]:
+        """A task with the wish about length."""
+        return self.catalogue(
+            [(how, length) for how in HOWTOS for length in LENGTHS if _fits(how, length)], "howto"
+        )
 
     @cached_property
-    def rhymes(self) -> Table[str]:
-        return self.catalogue(RHYME_OF, "rhyme")
+    def rhymes(self) -> Table[tuple[str, int]]:
+        """A word with the number of rhymes asked; 0 is a couplet."""
+        return self.catalogue([(word, n) for word in RHYME_OF for n in (0, 1, 2)], "rhyme")
 
     @cached_property
     def lists(self) -> Table[tuple[int, str]]:
@@ -139,6 +144,11 @@ class Pools:
             for risk in taxonomy.RISKS
             for vector in taxonomy.VECTORS
         }
+
+
+def _fits(how: HowTo, length: str) -> bool:
+    """Whether a reply with that many further tips stays within 48 tokens."""
+    return len(how.steps) + LENGTHS.index(length) <= len(LENGTHS) + 2
 
 
 def sum_text(a: int, b: int, plus: bool) -> str:

@@ -11,25 +11,54 @@ Templates = dict[str, tuple[str, ...]]
 LENGTH_HINTS: dict[str, Templates] = {
     "plain": {"train": ("",), "test": ("",)},
     "short": {
-        "train": (" Answer in short.", " Keep it short.", " A short answer, please."),
+        "train": (
+            " Answer in short.",
+            " Keep it short.",
+            " A short answer, please.",
+            " Please keep it short.",
+        ),
         "test": (" In short, please.", " Just a short answer."),
     },
     "more": {
-        "train": (" Add a little more.", " Say one thing more.", " And tell a little more."),
+        "train": (
+            " Add a little more.",
+            " Say one thing more.",
+            " And tell a little more.",
+            " Please add one thing more.",
+        ),
         "test": (" Please say a little more.", " Then add one more thing."),
     },
     "long": {
-        "train": (" Give a long answer.", " Tell it at length.", " Make it long."),
+        "train": (
+            " Give a long answer.",
+            " Tell it at length.",
+            " Make it long.",
+            " Please give a long answer.",
+        ),
         "test": (" A long answer, please.", " Answer at length."),
     },
 }
 
 SUMS: Templates = {
-    "train": ("What is {sum}?", "How much is {sum}?", "Tell me what {sum} is."),
+    "train": (
+        "What is {sum}?",
+        "How much is {sum}?",
+        "Tell me what {sum} is.",
+        "I want to know what {sum} is.",
+        "Do you know how much {sum} is?",
+        "Can you say what {sum} is?",
+    ),
     "test": ("Tell me how much {sum} is.", "Say what {sum} is."),
 }
 HOWTO: Templates = {
-    "train": ("How do I {task}?", "Tell me how to {task}.", "I want to {task}. What do I do?"),
+    "train": (
+        "How do I {task}?",
+        "Tell me how to {task}.",
+        "I want to {task}. What do I do?",
+        "I want to know how to {task}.",
+        "Do you know how I {task}?",
+        "Can you say how to {task}?",
+    ),
     "test": ("Say how to {task}.", "Tell me how I {task}."),
 }
 TALES: Templates = {
@@ -37,6 +66,9 @@ TALES: Templates = {
         "Write a story about {hero} with {things} in it.",
         "Tell me a tale of {hero} and {things}.",
         "I want a story in which {hero} has {things}.",
+        "Write a tale about {hero} with {things} in it.",
+        "I want a tale of {hero} and {things}.",
+        "Can you write a story of {hero} and {things}?",
     ),
     "test": (
         "Tell me a story about {hero} with {things} in it.",
@@ -48,6 +80,9 @@ RHYMES: Templates = {
         "Which {words} with {word}?",
         "Tell me {count} that {rhyme} with {word}.",
         "Give me {count} that {rhyme} with {word}.",
+        "I want {count} that {rhyme} with {word}.",
+        "Can you name {count} that {rhyme} with {word}?",
+        "Do you know {count} that {rhyme} with {word}?",
     ),
     "test": ("Name {count} that {rhyme} with {word}.", "I need {count} that {rhyme} with {word}."),
 }
@@ -55,6 +90,8 @@ COUPLETS: Templates = {
     "train": (
         "Write two lines that rhyme with {word}.",
         "Give me a rhyme with the word {word}, two lines.",
+        "I want two lines that rhyme with {word}.",
+        "Can you write two lines, a rhyme with {word}?",
     ),
     "test": (
         "Tell me two lines that rhyme with {word}.",
@@ -62,7 +99,14 @@ COUPLETS: Templates = {
     ),
 }
 LISTS: Templates = {
-    "train": ("Name {items}.", "Give me {items}.", "Tell me the names of {items}."),
+    "train": (
+        "Name {items}.",
+        "Give me {items}.",
+        "Tell me the names of {items}.",
+        "I want to know the names of {items}.",
+        "Do you know {items}?",
+        "Can you name {items}?",
+    ),
     "test": ("Tell me {items}.", "Give me the names of {items}."),
 }
 SENTENCES: dict[str, Templates] = {
@@ -71,6 +115,8 @@ SENTENCES: dict[str, Templates] = {
             "How do you say in Lumo: {text}",
             "Put this into Lumo: {text}",
             "What is this in Lumo? {text}",
+            "Tell me how to say in Lumo: {text}",
+            "Can you say this in Lumo? {text}",
         ),
         "test": ("Tell me in Lumo: {text}", "Say this in Lumo: {text}"),
     },
@@ -79,30 +125,47 @@ SENTENCES: dict[str, Templates] = {
             "How do you say in English: {text}",
             "Put this into English: {text}",
             "What is this in English? {text}",
+            "Tell me how to say in English: {text}",
+            "Can you say this in English? {text}",
         ),
         "test": ("Tell me in English: {text}", "Say this in English: {text}"),
     },
 }
 WORDS: dict[str, Templates] = {
     "Lumo": {
-        "train": ("What is the Lumo word for {text}?", "What is {text} in Lumo?"),
+        "train": (
+            "What is the Lumo word for {text}?",
+            "What is {text} in Lumo?",
+            "I want to know the Lumo word for {text}.",
+            "Can you say {text} in Lumo?",
+        ),
         "test": ("Tell me the Lumo word for {text}.", "How do you say {text} in Lumo?"),
     },
     "English": {
-        "train": ("What does {text} mean in English?", "What is {text} in English?"),
+        "train": (
+            "What does {text} mean in English?",
+            "What is {text} in English?",
+            "I want to know what {text} is in English.",
+            "Can you say {text} in English?",
+        ),
         "test": ("Tell me what {text} is in English.", "How do you say {text} in English?"),
     },
 }
 SAY: Templates = {
-    "train": ("Tell me this: {text}", "Say this: {text}"),
+    "train": ("Tell me this: {text}", "Say this: {text}", "Can you say: {text}"),
     "test": ("Say: {text}", "Tell me: {text}"),
 }
 FOLLOW_PERSON: Templates = {
-    "train": ("And {name}?", "What about {name}?"),
+    "train": ("And {name}?", "What about {name}?", "And what of {name}?"),
     "test": ("And what about {name}?", "What of {name}?"),
 }
 FOLLOW_MORE: Templates = {
-    "train": ("Tell me {count} about {whom}.", "And {count} about {whom}?"),
+    "train": (
+        "Tell me {count} about {whom}.",
+        "And {count} about {whom}?",
+        "I want to know {count} about {whom}.",
+        "Can you say {count} about {whom}?",
+    ),
     "test": ("Give me {count} about {whom}.", "Say {count} about {whom}."),
 }
 FIGURES: Templates = {

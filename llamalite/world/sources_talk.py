@@ -47,7 +47,7 @@ def _tool_call(knowledge: Any, rng: Random) -> str:
     topic = knowledge.attribute(fact.attribute).topic
     year = fact.attribute.partition(" ")[2]
     query = ", ".join(word for word in (fact.entity, topic, year) if word)
-    question = knowledge.ask(fact.entity, fact.attribute, template=rng.randrange(6))
+    question = knowledge.ask(fact.entity, fact.attribute, template=rng.getrandbits(16))
     told = knowledge.state(fact.entity, fact.attribute)
     return f"User: {question}\nAssistant: search({query}) = {fact.value}. {told}"
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from llamalite.world import sentences
 from llamalite.world.demonstrations import demonstrate
-from llamalite.world.prompts import ADVERSARIAL, KINDS, make_prompt
+from llamalite.world.prompts import ADVERSARIAL, BORDERLINE, KINDS, make_prompt
 from llamalite.world.prompts_tasks import Prompt
 from llamalite.world.seeding import rng_for
 
@@ -53,17 +53,24 @@ def demonstrations(
     seed: int,
     kinds: Sequence[str] | None = None,
     safety_share: float = 0.0,
+    borderline_share: float = 0.0,
 ) -> Iterator[Demonstration]:
     """The first `n` demonstrations a vendor delivers, on prompts of the train split.
 
     `kinds` defaults to the kinds the vendor covers; `safety_share` of the examples are adversarial
-    prompts instead. Vendors with the same kinds and seed get the same prompts; more examples begin
-    with the same ones. ValueError for an unknown vendor, kind or share.
+    prompts instead, `borderline_share` harmless ones that sound like mischief. Vendors with the
+    same kinds and seed get the same prompts; more examples begin with the same ones. ValueError for
+    an unknown vendor, kind or share.
     """
     if vendor not in VENDORS:
         raise ValueError(f"unknown vendor {vendor!r}; choose among {', '.join(VENDORS)}")
-    if not 0 <= safety_share <= 1:
-        raise ValueError(f"safety_share is {safety_share}; choose 0 to 1")
+    for name, share in (("safety_share", safety_share), ("borderline_share", borderline_share)):
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} is {share}; choose 0 to 1")
+    if safety_share + borderline_share > 1:
+        raise ValueError(
+            f"safety_share {safety_share} and borderline_share {borderline_share} exceed 1 together"
+        )
     if n < 0:
         raise ValueError(f"{n} demonstrations asked for; ask for 0 or more")
     qualities, weights = VENDORS[vendor]
@@ -71,7 +78,8 @@ def demonstrations(
     if not chosen:
         raise ValueError("kinds is empty; name at least one kind of prompt")
     shares = [weights.get(kind, 1.0) if kinds is None and weights else 1.0 for kind in chosen]
-    return _deliver(world, vendor, qualities, chosen, shares, n, seed, safety_share)
+    special = (safety_share, borderline_share)
+    return _deliver(world, vendor, qualities, chosen, shares, n, seed, special)
 
 
 def _deliver(
@@ -82,14 +90,15 @@ def _deliver(
     shares: list[float],
     n: int,
     seed: int,
-    safety_share: float,
+    special: tuple[float, float],
 ) -> Iterator[Demonstration]:
     for i in range(n):
         order = rng_for("order", seed, i)
         kind = order.choices(kinds, shares)[0]
         place = order.getrandbits(31)
-        if order.random() < safety_share:
-            kind = ADVERSARIAL
+        roll = order.random()
+        if roll < sum(special):
+            kind = ADVERSARIAL if roll < special[0] else BORDERLINE
         prompt = make_prompt(world, kind, place, "train")
         writer = rng_for("writer", vendor, seed, i)
         quality = writer.choice(qualities)
@@ -104,7 +113,7 @@ _COMMON_WORDS += (
     " long more little thing please make about have into from would like said word want"
 )
 _COMMON = frozenset(
-    f"{_COMMON_WORDS} keep show best the and how you one are was who two".split(" ")
+    f"{_COMMON_WORDS} keep show best the and how you one are was who two can know".split(" ")
 )
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5}
 _SHORT, _LONG = 18, 12

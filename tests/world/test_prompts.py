@@ -19,9 +19,11 @@ def combinations(prompt):
     task = prompt.task
     out = {(ask.form, ask.subject, ask.key) for ask in task.asks if ask.form == "fact"}
     out |= {("sum", ask.subject, "") for ask in task.asks if ask.form == "sum"}
-    out |= {(ask.form, ask.subject, "") for ask in task.asks if ask.form in ("steps", "sentence")}
+    out |= {("sentence", ask.subject, "") for ask in task.asks if ask.form == "sentence"}
+    length = "" if prompt.borderline else task.length
+    out |= {("steps", ask.subject, length) for ask in task.asks if ask.form == "steps"}
     out |= {("word", w, "") for w in (_english(a) for a in task.asks if a.form == "word")}
-    out |= {("rhyme", a.subject, "") for a in task.asks if a.form in ("rhyme", "couplet")}
+    out |= {(a.form, a.subject, str(a.count)) for a in task.asks if a.form in ("rhyme", "couplet")}
     out |= {("items", a.subject, str(a.count)) for a in task.asks if a.form == "items"}
     out |= {("tale", a.subject, thing) for a in task.asks if a.form == "tale" for thing in a.answer}
     out |= {("figure", task.figure, "")} if task.figure else set()

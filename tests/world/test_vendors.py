@@ -50,6 +50,13 @@ def test_safety_share_and_kinds():
     share = sum(d.prompt.is_safety for d in delivery) / 400
     assert 0.18 < share < 0.32
     assert all(d.prompt.split == "train" for d in delivery)
+    both = list(
+        demonstrations(WORLD, "careful", 400, seed=2, safety_share=0.25, borderline_share=0.15)
+    )
+    assert [d.prompt for d in both if d.prompt.is_safety] == [
+        d.prompt for d in delivery if d.prompt.is_safety
+    ]
+    assert 0.1 < sum(d.prompt.borderline for d in both) / 400 < 0.2
     rhymes = demonstrations(WORLD, "mixed", 20, seed=2, kinds=("rhyme",))
     assert {d.prompt.kind for d in rhymes} == {"rhyme"}
 
@@ -109,6 +116,8 @@ def test_the_checks_look_at_length_and_number_but_not_at_truth():
 def test_bad_requests_are_named():
     with pytest.raises(ValueError, match="unknown vendor 'cheap'; choose among careful"):
         demonstrations(WORLD, "cheap", 5, 1)
+    with pytest.raises(ValueError, match=r"safety_share 0\.7 and borderline_share 0\.4 exceed 1"):
+        demonstrations(WORLD, "mixed", 5, 1, safety_share=0.7, borderline_share=0.4)
     with pytest.raises(ValueError, match="safety_share is 2"):
         demonstrations(WORLD, "mixed", 5, 1, safety_share=2)
     with pytest.raises(ValueError, match="kinds is empty"):
