@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from llamalite.model.config import ModelConfig
+from llamalite.text.config import check_mixture
 from llamalite.training_config import OptimizerConfig, ParallelConfig
 
 
@@ -61,13 +62,7 @@ class PretrainConfig:
                 f"tokens {self.tokens} is less than one batch of {self.step_tokens}; "
                 "raise tokens or lower batch_size"
             )
-        for source, weight in self.mixture.items():
-            if not 0 <= weight < float("inf"):
-                raise ValueError(f"mixture weight of {source} is {weight}; it must be at least 0")
-        if self.mixture and not any(self.mixture.values()):
-            raise ValueError(
-                f"mixture weights of {', '.join(self.mixture)} are all 0; raise at least one"
-            )
+        check_mixture(self.mixture)
 
     @property
     def step_tokens(self) -> int:

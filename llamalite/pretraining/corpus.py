@@ -6,7 +6,6 @@ and not loaded, so a corpus may be larger than the machine. Not in the paper.
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ import numpy as np
 import torch
 
 from llamalite.resume import discard
+from llamalite.text.files import open_source
 from llamalite.text.packing import FirstFit, PackedRow
 from llamalite.text.tokenizer import Tokenizer
-
-_KINDS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".txt": "text"}
 
 
 def tokenised_blocks(
@@ -56,47 +54,6 @@ def tokenised_blocks(
                 partial.rename(final)
             blocks[source] = load_from_disk(final)
     return blocks
-
-
-def open_source(source: str, where: str, cache: Path | None = None) -> Any:
-    """A dataset with a column "text", of files that fit a pattern, or of the hub."""
-    from datasets import load_dataset
-
-    folder = str(cache) if cache else None
-    if where.startswith("hub:"):
-        name, config, split = [*where[4:].split(":"), "", ""][:3]
-        documents: Any = load_dataset(
-            name, config or None, split=split or "train", cache_dir=folder
-        )
-    else:
-        path = Path(where).expanduser()
-        pattern = str(path / "**" / "*") if path.is_dir() else str(path)
-        files = sorted(f for f in glob.glob(pattern, recursive=True) if Path(f).is_file())
-        kinds = {_KINDS.get(Path(file).suffix) for file in files}
-        if not files:
-            raise ValueError(f"no file fits {where!r}, the corpus of source {source!r}; check it")
-        if None in kinds or len(kinds) > 1:
-            raise ValueError(
-                f"{where!r}, the corpus of source {source!r}, must hold files of one kind among "
-                f"{', '.join(_KINDS)}; found {sorted({Path(f).suffix for f in files})}"
-            )
-        if not any(Path(file).stat().st_size for file in files):
-            raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
-        try:
-            kind = str(kinds.pop())
-            documents = load_dataset(kind, data_files=files, split="train", cache_dir=folder)
-        except Exception as error:  # the library's own errors are many and long
-            reason = str(error.__cause__ or error).splitlines()[0]
-            raise ValueError(f"cannot read {where!r}, the corpus of {source!r}: {reason}") from None
-    if "text" not in documents.column_names:
-        raise ValueError(
-            f'the corpus of source {source!r} has no column "text", only '
-            f"{', '.join(documents.column_names)}; rename one"
-        )
-    # row by row: a column asked for as a whole is read into memory by some versions of `datasets`
-    if not any(row["text"] and row["text"].strip() for row in documents):
-        raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
-    return documents
 
 
 def pack_blocks(documents: Any, tokenizer: Tokenizer, length: int) -> Iterator[dict[str, Any]]:

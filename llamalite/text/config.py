@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -16,6 +17,10 @@ class TokenizerConfig:
     mixture: dict[str, float] = field(default_factory=dict)
     """Share of the documents by source, of any sum; sources left out are not read. Empty: every
     source alike. The paper does not say what its tokenizer was trained on."""
+    corpus: dict[str, str] = field(default_factory=dict)
+    """Your own texts instead of the micro-world's, written as in pretrain.corpus: for each source a
+    file pattern (JSONL, Parquet or text, or a folder of them) or hub:NAME[:CONFIG[:SPLIT]], with a
+    column "text"; the mixture must then name these sources, or none."""
     character_coverage: float = 0.99995
     """Share of the text whose characters get a piece of their own; rarer ones are spelled in bytes.
     Not in the paper."""
@@ -31,10 +36,13 @@ class TokenizerConfig:
             raise ValueError(
                 f"character_coverage is {self.character_coverage}; it must lie between 0.9 and 1"
             )
-        for source, weight in self.mixture.items():
-            if not 0 <= weight < float("inf"):
-                raise ValueError(f"mixture weight of {source} is {weight}; it must be at least 0")
-        if self.mixture and not any(self.mixture.values()):
-            raise ValueError(
-                f"mixture weights of {', '.join(self.mixture)} are all 0; raise at least one"
-            )
+        check_mixture(self.mixture)
+
+
+def check_mixture(mixture: Mapping[str, float]) -> None:
+    """ValueError for a weight below 0, and when weights are given and all are 0."""
+    for source, weight in mixture.items():
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"mixture weight of {source} is {weight}; it must be at least 0")
+    if mixture and not any(mixture.values()):
+        raise ValueError(f"mixture weights of {', '.join(mixture)} are all 0; raise at least one")

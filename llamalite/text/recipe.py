@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 from llamalite.artifacts import Artifact, Draft
 from llamalite.protocols import Corpus
 from llamalite.text.config import TokenizerConfig
+from llamalite.text.files import FileCorpus
 from llamalite.text.tokenizer import Tokenizer
 
 _MEASURED = 100
-"""Documents per source that the report's lengths are measured on; none of them was learned from."""
+"""Documents per source, at most, that the report's lengths are measured on; none of them was
+learned from. Of somebody's own texts at most a tenth is kept back for it."""
 _SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)|\n")
 
 
@@ -21,15 +24,19 @@ def run(config: TokenizerConfig, inputs: dict[str, Artifact], draft: Draft, seed
 
     The run's seed draws nothing here, so that losses per token of runs with other seeds compare.
     """
-    from llamalite.world import World
+    corpus: Corpus
+    if config.corpus and not config.model:
+        corpus = FileCorpus(config.corpus, draft.work / "corpus")
+    else:
+        from llamalite.world import World
 
-    world = World.load(inputs["world"].file("world.json"))
-    tokenizer = make_tokenizer(config, world)
+        corpus = World.load(inputs["world"].file("world.json"))
+    tokenizer = make_tokenizer(config, corpus)
     tokenizer.save(draft.path / "tokenizer.model")
     draft.metrics.update(
         vocab_size=tokenizer.vocab_size,
         fingerprint=tokenizer.fingerprint,
-        **measure(tokenizer, config, world),
+        **measure(tokenizer, config, corpus),
     )
 
 
@@ -42,35 +49,47 @@ def make_tokenizer(config: TokenizerConfig, corpus: Corpus) -> Tokenizer:
         return Tokenizer.load(config.model)
     texts = (
         corpus.document(source, index).text
-        for source, count in documents_per_source(config, corpus.sources).items()
+        for source, count in documents_per_source(config, corpus).items()
         for index in range(count)
     )
     return Tokenizer.train(texts, config.vocab_size, character_coverage=config.character_coverage)
 
 
-def documents_per_source(config: TokenizerConfig, sources: tuple[str, ...]) -> dict[str, int]:
+def documents_per_source(config: TokenizerConfig, corpus: Corpus) -> dict[str, int]:
     """How many documents each source gives: its share, at least one where the weight is positive.
 
-    Raises ValueError when the mixture names a source that is not there.
+    A source that ends gives at most what is left when some are kept back to measure on. Raises
+    ValueError when the mixture names a source that is not there.
     """
-    weights = dict(config.mixture) or dict.fromkeys(sources, 1.0)
+    weights = dict(config.mixture) or dict.fromkeys(corpus.sources, 1.0)
     for source in weights:
-        if source not in sources:
+        if source not in corpus.sources:
             raise ValueError(
                 f"mixture names the source {source!r}, which is not there; "
-                f"choose among {', '.join(sources)}"
+                f"choose among {', '.join(corpus.sources)}"
             )
     total = sum(weights.values())
-    return {
+    wanted = {
         source: max(1, round(config.sample_documents * weight / total))
         for source, weight in weights.items()
         if weight > 0
     }
+    return {
+        source: min(count, max(1, size - min(_MEASURED, math.ceil(size / 10))))
+        if (size := _size(corpus, source)) is not None
+        else count
+        for source, count in wanted.items()
+    }
 
 
 def measure(tokenizer: Tokenizer, config: TokenizerConfig, corpus: Corpus) -> Mapping[str, Any]:
-    """Mean lengths on fresh documents of the sources in the mixture, each source alike."""
-    texts = list(_fresh_texts(config, corpus))
+    """Mean lengths on fresh documents of the sources in the mixture, each source alike.
+
+    Empty when nothing was left to measure on.
+    """
+    texts = [text for text in _fresh_texts(config, corpus) if text and not text.isspace()]
+    if not texts:
+        return {}
     ids = tokenizer.encode_batch(texts)
     tokens = sum(map(len, ids))
     used = {i for each in ids for i in each}
@@ -79,13 +98,20 @@ def measure(tokenizer: Tokenizer, config: TokenizerConfig, corpus: Corpus) -> Ma
     )
     return {
         "tokens_per_byte": round(tokens / sum(len(text.encode()) for text in texts), 4),
-        "tokens_per_sentence": round(tokens / sentences, 2),
+        "tokens_per_sentence": round(tokens / max(1, sentences), 2),
         "tokens_per_document": round(tokens / len(texts), 1),
         "vocabulary_used": round(len(used) / tokenizer.vocab_size, 3),
     }
 
 
 def _fresh_texts(config: TokenizerConfig, corpus: Corpus) -> Iterator[str]:
-    for source, count in documents_per_source(config, corpus.sources).items():
-        for index in range(count, count + _MEASURED):
+    for source, count in documents_per_source(config, corpus).items():
+        size = _size(corpus, source)
+        last = count + _MEASURED if size is None else min(count + _MEASURED, size)
+        for index in range(count, last):
             yield corpus.document(source, index).text
+
+
+def _size(corpus: Corpus, source: str) -> int | None:
+    """Number of a source's documents; None for one without end."""
+    return corpus.sizes[source] if isinstance(corpus, FileCorpus) else None

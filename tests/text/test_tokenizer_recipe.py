@@ -1,11 +1,14 @@
 """The tokenizer stage on a small corpus, and the shares of its sources."""
 
+import json
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 
 from llamalite.artifacts import Artifact, Draft, drafting
 from llamalite.text.config import TokenizerConfig
+from llamalite.text.files import FileCorpus
 from llamalite.text.recipe import documents_per_source, make_tokenizer, measure, run
 from llamalite.text.tokenizer import Tokenizer
 
@@ -28,11 +31,11 @@ class Shelf:
 
 def test_each_source_gives_its_share():
     config = TokenizerConfig(sample_documents=100, mixture={"tales": 3.0, "sums": 1.0})
-    assert documents_per_source(config, Shelf.sources) == {"tales": 75, "sums": 25}
+    assert documents_per_source(config, Shelf()) == {"tales": 75, "sums": 25}
     config = TokenizerConfig(sample_documents=10, mixture={"tales": 1.0, "sums": 0.0})
-    assert documents_per_source(config, Shelf.sources) == {"tales": 10}
+    assert documents_per_source(config, Shelf()) == {"tales": 10}
     config = TokenizerConfig(sample_documents=10)
-    assert documents_per_source(config, Shelf.sources) == {"tales": 5, "sums": 5}
+    assert documents_per_source(config, Shelf()) == {"tales": 5, "sums": 5}
 
 
 def test_the_vocabulary_follows_the_mixture():
@@ -97,3 +100,53 @@ def test_the_stage_writes_its_model_and_numbers(tmp_path):
     assert Tokenizer.load(tmp_path / "tokenizer.model").vocab_size == 420
     assert draft.metrics["vocab_size"] == 420
     assert 5 < draft.metrics["tokens_per_sentence"] < 40
+
+
+def own_texts(folder):
+    """A JSONL file sorted by kind, as files often are, and a text file of one line."""
+    lines = [f"Once a marmot lived {i} days." for i in range(60)]
+    lines += [f"{i} plus {i} equals {i + i}." for i in range(60)] + ["", None]
+    rows = [json.dumps({"text": line}) + "\n" for line in lines]
+    (folder / "mixed.jsonl").write_text("".join(rows))
+    (folder / "one.txt").write_text("A zebra sang alone.\n")
+    return {"mixed": str(folder / "*.jsonl"), "one": str(folder / "one.txt")}
+
+
+def test_the_stage_learns_from_a_persons_own_texts_without_a_world(tmp_path):
+    draft = Draft(tmp_path, tmp_path / "work")
+    config = TokenizerConfig(vocab_size=330, corpus=own_texts(tmp_path), mixture={"mixed": 1.0})
+    run(config, {}, draft, seed=0)
+    learned = Tokenizer.load(tmp_path / "tokenizer.model")
+    for word, foreign in (("marmot", "armtom"), ("equals", "uaqles")):  # of both halves of the file
+        assert len(learned.encode(word)) < len(learned.encode(foreign))
+    assert 0 < draft.metrics["tokens_per_byte"] < 1
+
+
+def test_own_texts_are_each_read_once_and_some_kept_to_measure_on(tmp_path):
+    corpus = FileCorpus(own_texts(tmp_path), tmp_path / "cache")
+    assert corpus.sizes == {"mixed": 122, "one": 1}
+    config = TokenizerConfig(sample_documents=1000, corpus={"any": "thing"})
+    assert documents_per_source(config, corpus) == {"mixed": 109, "one": 1}  # 13 kept back
+    config = replace(config, sample_documents=20)
+    assert documents_per_source(config, corpus) == {"mixed": 10, "one": 1}
+    read = [corpus.document("mixed", i).text for i in range(122)]
+    assert len(set(read)) == 121  # the two empty rows are the same empty text
+    halves = ["marmot" in text for text in read[:20]]
+    assert 3 < sum(halves) < 17  # not the beginning of a sorted file
+
+
+def test_nothing_left_to_measure_on_is_no_number(tmp_path, tokenizer):
+    where = {"one": own_texts(tmp_path)["one"]}
+    corpus = FileCorpus(where, tmp_path / "cache")
+    assert measure(tokenizer, TokenizerConfig(corpus=where), corpus) == {}
+
+
+def test_own_texts_that_are_not_there_are_named(tmp_path):
+    config = TokenizerConfig(corpus={"mine": str(tmp_path / "*.jsonl")})
+    with pytest.raises(
+        ValueError, match=r"no file fits '.*\*\.jsonl', the corpus of source 'mine'"
+    ):
+        run(config, {}, Draft(tmp_path, tmp_path / "work"), seed=0)
+    config = TokenizerConfig(corpus=own_texts(tmp_path), mixture={"encyclopedia": 1.0})
+    with pytest.raises(ValueError, match="'encyclopedia', which is not there; choose among mixed"):
+        run(config, {}, Draft(tmp_path, tmp_path / "work"), seed=0)

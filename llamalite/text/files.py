@@ -1,0 +1,88 @@
+"""A person's own texts: files of a pattern, or a dataset of the hub. Not in the paper.
+
+Hugging Face `datasets` reads them as Arrow files, which are mapped into memory and not loaded, so a
+corpus may be larger than the machine. The tokenizer and pretraining read the same way.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_KINDS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".txt": "text"}
+
+
+class FileDocument(NamedTuple):
+    """A text of somebody's own; see `llamalite.protocols.Document`."""
+
+    text: str
+    source: str
+
+
+class FileCorpus:
+    """Sources of files or of the hub by random access, as `llamalite.protocols.Corpus`; they end.
+
+    Documents are numbered in a shuffled order, always the same, so that the first ones are a sample
+    of the whole and not of its beginning (8 bytes of memory a document).
+    """
+
+    def __init__(self, corpus: Mapping[str, str], cache: Path | None = None) -> None:
+        """`corpus` says where each source is, as in the configs; ValueError as `open_source`."""
+        self.rows = {source: open_source(source, where, cache) for source, where in corpus.items()}
+        self.sources = tuple(self.rows)
+        self.sizes = {source: len(rows) for source, rows in self.rows.items()}
+        """Number of documents of each source."""
+        self._orders = {
+            source: np.random.default_rng(0).permutation(size)
+            for source, size in self.sizes.items()
+        }
+
+    def document(self, source: str, index: int) -> FileDocument:
+        """Document `index`, from 0, of a source; an empty row is an empty text."""
+        place = int(self._orders[source][index])
+        return FileDocument(self.rows[source][place]["text"] or "", source)
+
+
+def open_source(source: str, where: str, cache: Path | None = None) -> Any:
+    """A dataset with a column "text", of files that fit a pattern, or of the hub."""
+    from datasets import load_dataset
+
+    folder = str(cache) if cache else None
+    if where.startswith("hub:"):
+        name, config, split = [*where[4:].split(":"), "", ""][:3]
+        documents: Any = load_dataset(
+            name, config or None, split=split or "train", cache_dir=folder
+        )
+    else:
+        path = Path(where).expanduser()
+        pattern = str(path / "**" / "*") if path.is_dir() else str(path)
+        files = sorted(f for f in glob.glob(pattern, recursive=True) if Path(f).is_file())
+        kinds = {_KINDS.get(Path(file).suffix) for file in files}
+        if not files:
+            raise ValueError(f"no file fits {where!r}, the corpus of source {source!r}; check it")
+        if None in kinds or len(kinds) > 1:
+            raise ValueError(
+                f"{where!r}, the corpus of source {source!r}, must hold files of one kind among "
+                f"{', '.join(_KINDS)}; found {sorted({Path(f).suffix for f in files})}"
+            )
+        if not any(Path(file).stat().st_size for file in files):
+            raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
+        try:
+            kind = str(kinds.pop())
+            documents = load_dataset(kind, data_files=files, split="train", cache_dir=folder)
+        except Exception as error:  # the library's own errors are many and long
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise ValueError(f"cannot read {where!r}, the corpus of {source!r}: {reason}") from None
+    if "text" not in documents.column_names:
+        raise ValueError(
+            f'the corpus of source {source!r} has no column "text", only '
+            f"{', '.join(documents.column_names)}; rename one"
+        )
+    # row by row: a column asked for as a whole is read into memory by some versions of `datasets`
+    if not any(row["text"] and row["text"].strip() for row in documents):
+        raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
+    return documents
