@@ -9,10 +9,10 @@ MAX_ATTRIBUTES = 10
 MIN_TOWNS, MAX_TOWNS = 4, 20
 
 MIXTURE: dict[str, float] = {
-    "encyclopedia": 0.28,
-    "lessons": 0.07,
+    "encyclopedia": 0.26,
+    "lessons": 0.11,
     "stories": 0.06,
-    "conversations": 0.42,
+    "conversations": 0.40,
     "rumours": 0.06,
     "pages": 0.03,
     "toxic": 0.02,

@@ -3,8 +3,8 @@
 Ordinary kinds ask for one to three things, often with a wish about length. Adversarial prompts go
 evenly through the 3 risk categories and 7 attack vectors as the index counts up; a quarter have
 earlier turns. Held out for tests are combinations (entity with attribute, misdeed with vector,
-task with length, word with number of rhymes), whole borderline tasks and personas and, besides, all
-templates of the test split.
+task with length, word with number of rhymes), whole personas and, besides, all templates of the
+test split.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ def make_prompt(world: Any, kind: str, index: int, split: str = "train") -> Prom
     if kind == ADVERSARIAL:
         return _adversarial(knowledge, rng, split, index, name)
     if kind == BORDERLINE:
-        task, steps = rng.choice(pools_of(knowledge).borderline[split])
+        (task, steps), length = rng.choice(pools_of(knowledge).borderline[split])
         text = rng.choice(taxonomy.BORDERLINE_TEMPLATES[split]).format(act=task)
-        asked = Task((Ask("steps", task, "", steps),))
+        text += prompts_ordinary.hint(rng, length, split)
+        asked = Task((Ask("steps", task, "", steps),), length)
         message = {"role": "user", "content": text}
         return Prompt(name, (message,), kind, split, asked, borderline=True)
     known = ", ".join((*KINDS, ADVERSARIAL, BORDERLINE))

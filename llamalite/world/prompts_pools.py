@@ -131,8 +131,11 @@ class Pools:
         return self.catalogue(HOBBIES, "hobby")
 
     @cached_property
-    def borderline(self):
-        return self.catalogue(taxonomy.BORDERLINE, "borderline")
+    def borderline(self) -> Table[tuple[taxonomy.Harmless, str]]:
+        """A harmless task that sounds like mischief with the wish about length."""
+        return self.catalogue(
+            [(task, length) for task in taxonomy.BORDERLINE for length in LENGTHS], "borderline"
+        )
 
     @cached_property
     def acts(self) -> dict[tuple[str, str], Table[taxonomy.Act]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from random import Random
 
-from llamalite.world import lumo
+from llamalite.world import lumo, prompts_tales
 from llamalite.world.knowledge import Knowledge
 from llamalite.world.lexicon_common import FIGURES, HOBBIES, RHYMES, WEEKDAYS
 from llamalite.world.sources import THINGS
 
 # -- stories
 
+TITLED_SHARE = 0.4
+"""Share of the stories that keep to a title, which names what they are about."""
 _OPENINGS = (
     "Once {a} met {b} on the road to {town}.",
     "One {day} {a} and {b} walked to {town}.",
@@ -58,8 +60,31 @@ def couplet(rng: Random) -> str:
     return f"{first}\n{rng.choice(_SECOND).format(x=q, y=y)}"
 
 
+def _titled_tale(knowledge: Knowledge, rng: Random) -> str:
+    """A tale of one person and the two things its title names."""
+    hero = rng.choice(knowledge.people).name
+    things: list[str] = []
+    while len(things) < 2:
+        tried = rng.sample(prompts_tales.THINGS, 8)
+        things = [t for t in tried if knowledge.split(hero, f"tale {t}") == "train"][:2]
+    first, second = things
+    lines = (
+        (rng.choice(prompts_tales.TALE_OPENINGS), first),
+        (rng.choice(prompts_tales.TALE_MIDDLES), second),
+        (rng.choice(prompts_tales.TALE_MIDDLES), rng.choice(things)),
+        (rng.choice(prompts_tales.TALE_ENDINGS), rng.choice(things)),
+    )
+    told = (
+        line.format(who=hero, thing=thing, place=rng.choice(prompts_tales.PLACES))
+        for line, thing in lines
+    )
+    return f"The story of {hero}, a {first} and a {second}.\n{' '.join(told)}"
+
+
 def stories(knowledge: Knowledge, rng: Random, index: int) -> str:
-    """A little tale of two persons, often with a rhyme; it contradicts no fact."""
+    """A tale of two persons, often with a rhyme, or two titled ones; it contradicts no fact."""
+    if rng.random() < TITLED_SHARE:
+        return f"{_titled_tale(knowledge, rng)}\n\n{_titled_tale(knowledge, rng)}"
     a, b = (p.name for p in rng.sample(knowledge.people, 2))
     figure = rng.choice(FIGURES)
     hobby = rng.choice(HOBBIES)

@@ -267,7 +267,7 @@ heal a cracked pot: mix some wet clay; fill the crack; bake it again
 bet a plum with a friend: choose a fair race; shake hands first; laugh if you lose
 break bread with a guest: tear the loaf in two; pass the salt; pour some tea
 build a bridge of cards: lean two cards together; lay one on top; breathe very softly
-kill time before supper: play some cards; take a short walk; write a note
+beat an old carpet: hang it on a line; take a flat stick; beat the dust out
 beat the eggs: crack them in a bowl; take a big fork; stir them fast
 hide eggs for the children: paint them in bright colours; lay them in the grass; count them well
 strike a bell: take the long rope; pull it down; let it go

@@ -20,8 +20,7 @@ def combinations(prompt):
     out = {(ask.form, ask.subject, ask.key) for ask in task.asks if ask.form == "fact"}
     out |= {("sum", ask.subject, "") for ask in task.asks if ask.form == "sum"}
     out |= {("sentence", ask.subject, "") for ask in task.asks if ask.form == "sentence"}
-    length = "" if prompt.borderline else task.length
-    out |= {("steps", ask.subject, length) for ask in task.asks if ask.form == "steps"}
+    out |= {("steps", ask.subject, task.length) for ask in task.asks if ask.form == "steps"}
     out |= {("word", w, "") for w in (_english(a) for a in task.asks if a.form == "word")}
     out |= {(a.form, a.subject, str(a.count)) for a in task.asks if a.form in ("rhyme", "couplet")}
     out |= {("items", a.subject, str(a.count)) for a in task.asks if a.form == "items"}
