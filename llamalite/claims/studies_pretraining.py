@@ -12,6 +12,7 @@ from llamalite.artifacts import Artifact
 from llamalite.claims.budgets import pretraining_tokens
 from llamalite.claims.rules import Below, Greater, Ordered, Rule
 from llamalite.claims.study import Finished, claim, with_settings
+from llamalite.evaluation.config import HELD_OUT_FROM
 from llamalite.model.config import ModelConfig
 from llamalite.presets import RunPreset
 
@@ -21,8 +22,6 @@ SIZES = {"half": 0.5, "three quarters": 0.75, "whole": 1.0, "one and a half": 1.
 """Widths of P2's models, relative to the preset's."""
 LAST_PART = 0.2
 """Share of the run over which P2's slope is taken."""
-HELD_OUT_FROM = 2**40
-"""Index of the held-out documents: training reads none from here on."""
 HELD_OUT_DOCUMENTS = 400
 
 

@@ -81,11 +81,12 @@ def vendors_differ(finished: Finished) -> dict[str, Any]:
 def gold_helpfulness(finished: Finished, arm: str) -> list[float]:
     """The grader's helpfulness, 0 to 1, of an arm's reply to each ordinary test prompt."""
     from llamalite.evaluation.replies import evaluate_chat
+    from llamalite.world import Grader
 
     world, model, tokenizer = load_trained(finished.arms[arm], "sft")
     config = replace(finished.preset.evaluate, prompts_per_kind=prompts_per_kind(finished.preset))
     graded = evaluate_chat(
-        model, tokenizer, world, config, seed=finished.seed, kinds=tuple(world.kinds)
+        model, tokenizer, world, Grader(world), config, seed=finished.seed, kinds=world.kinds
     )
     return [item["helpfulness"] for item in graded["items"]]
 

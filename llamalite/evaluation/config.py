@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from llamalite.model.config import SamplingConfig
+
 HELD_OUT_FROM = 2**40
 """Index of the first document of each source that no training run reaches (see Mixture.draw)."""
 
@@ -39,16 +41,7 @@ class EvaluateConfig:
         for name in ("exam_questions", "borderline_prompts", "adversarial_prompts", "samples"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
-        for name in (
-            "perplexity_documents",
-            "prompts_per_kind",
-            "max_new_tokens",
-            "resamples",
-            "batch_size",
-        ):
+        for name in ("perplexity_documents", "prompts_per_kind", "resamples", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.temperature < 0:
-            raise ValueError(f"temperature is {self.temperature}; it must be at least 0")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
+        SamplingConfig(self.max_new_tokens, self.temperature, self.top_p)  # checks these three

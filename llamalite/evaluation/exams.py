@@ -18,12 +18,13 @@ import numpy as np
 from llamalite.evaluation.config import EvaluateConfig
 from llamalite.evaluation.perplexity import held_out_perplexity
 from llamalite.evaluation.scoring import estimate, token_logprobs
+from llamalite.protocols import ExamSet, Question, Truth
 
 
 def evaluate_base(
     model: Any,
     tokenizer: Any,
-    world: Any,
+    truth: Truth,
     config: EvaluateConfig | None = None,
     *,
     exams: Sequence[str] | None = None,
@@ -40,14 +41,14 @@ def evaluate_base(
     try:
         return {
             "exams": {
-                name: sit_exam(model, tokenizer, world, name, config)
-                for name in (world.exams if exams is None else exams)
+                name: sit_exam(model, tokenizer, truth, name, config)
+                for name in (truth.exams if exams is None else exams)
             },
             "perplexity": held_out_perplexity(
                 model,
                 tokenizer,
-                world,
-                world.sources if sources is None else sources,
+                truth,
+                truth.sources if sources is None else sources,
                 documents=config.perplexity_documents,
                 resamples=config.resamples,
             ),
@@ -57,7 +58,7 @@ def evaluate_base(
 
 
 def sit_exam(
-    model: Any, tokenizer: Any, world: Any, name: str, config: EvaluateConfig
+    model: Any, tokenizer: Any, exams: ExamSet, name: str, config: EvaluateConfig
 ) -> dict[str, Any]:
     """One exam's results.
 
@@ -66,9 +67,9 @@ def sit_exam(
     every question with what was written. The rumour exam has `shares` besides: of written answers
     that are true, repeat the rumour, or neither.
     """
-    questions = choose_evenly(world.exam(name), config.exam_questions)
+    questions = choose_evenly(exams.exam(name), config.exam_questions)
     if not questions:
-        raise ValueError(f"exam {name!r} has no questions in this world; enlarge the world")
+        raise ValueError(f"exam {name!r} has no questions; give it some, or a larger world")
     written = write_answers(model, tokenizer, questions, config.batch_size)
     totals, per_token = score_choices(model, tokenizer, questions)
     items = []
@@ -111,7 +112,7 @@ def sit_exam(
 
 
 def write_answers(
-    model: Any, tokenizer: Any, questions: Sequence[Any], batch_size: int = 128
+    model: Any, tokenizer: Any, questions: Sequence[Question], batch_size: int = 128
 ) -> list[str]:
     """What the model writes after each question's prompt, greedily; its first line.
 
@@ -128,7 +129,7 @@ def write_answers(
 
 
 def score_choices(
-    model: Any, tokenizer: Any, questions: Sequence[Any]
+    model: Any, tokenizer: Any, questions: Sequence[Question]
 ) -> tuple[list[list[float]], list[list[float]]]:
     """Log-likelihood (nats) of every choice after its question's prompt: summed, and per token."""
     rows: list[list[int]] = []

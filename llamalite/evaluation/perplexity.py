@@ -9,12 +9,13 @@ import numpy as np
 
 from llamalite.evaluation.config import HELD_OUT_FROM
 from llamalite.evaluation.scoring import perplexity, ratio_estimate, token_logprobs, windows
+from llamalite.protocols import Corpus
 
 
 def held_out_perplexity(
     model: Any,
     tokenizer: Any,
-    world: Any,
+    corpus: Corpus,
     sources: Sequence[str],
     *,
     documents: int = 60,
@@ -28,7 +29,7 @@ def held_out_perplexity(
     counts, as in training. Bits per byte do not depend on the tokenizer and so compare models
     with different ones; the paper compares none. Intervals are over documents.
     """
-    texts = [(s, world.document(s, first + i).text) for s in sources for i in range(documents)]
+    texts = [(s, corpus.document(s, first + i).text) for s in sources for i in range(documents)]
     nats, tokens = document_nats(model, tokenizer, [text for _, text in texts])
     lengths = np.array([len(text.encode("utf-8")) for _, text in texts])
     result = {}

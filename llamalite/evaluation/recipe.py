@@ -11,6 +11,7 @@ from llamalite.evaluation.config import EvaluateConfig
 from llamalite.evaluation.exams import evaluate_base
 from llamalite.evaluation.prompting import Style
 from llamalite.evaluation.replies import evaluate_chat
+from llamalite.protocols import Grader, PromptSet, Truth
 
 _MODELS: tuple[tuple[str, str, Style], ...] = (
     ("base", "pretrain", "plain"),
@@ -28,9 +29,8 @@ def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft, seed:
     from llamalite.model.checkpoint import load_model
     from llamalite.parallel import pick_device
     from llamalite.text.tokenizer import Tokenizer
-    from llamalite.world import World
 
-    world = World.load(inputs["world"].file("world.json"))
+    truth, prompts, grader = open_world(inputs["world"])
     base: dict[str, Any] = {}
     chat: dict[str, Any] = {}
     seconds: dict[str, float] = {}
@@ -39,10 +39,12 @@ def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft, seed:
         model = load_model(folder, pick_device())
         tokenizer = Tokenizer.load(inputs[stage].file("tokenizer.model"))
         began = time.monotonic()
-        base[name] = evaluate_base(model, tokenizer, world, config)
+        base[name] = evaluate_base(model, tokenizer, truth, config)
         seconds[f"{name}_exams"] = round(time.monotonic() - began, 2)
         began = time.monotonic()
-        chat[name] = evaluate_chat(model, tokenizer, world, config, style=style, seed=seed)
+        chat[name] = evaluate_chat(
+            model, tokenizer, prompts, grader, config, style=style, seed=seed
+        )
         seconds[f"{name}_replies"] = round(time.monotonic() - began, 2)
     write_json(draft.path / "base.json", {"models": base})
     write_json(draft.path / "chat.json", {"models": chat})
@@ -51,8 +53,16 @@ def run(config: EvaluateConfig, inputs: dict[str, Artifact], draft: Draft, seed:
     draft.metrics["parts_seconds"] = seconds
 
 
-def headline(base: Mapping[str, Any], chat: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers a person asks for first."""
+def open_world(world: Artifact) -> tuple[Truth, PromptSet, Grader]:
+    """The micro-world as what evaluation asks for: exams and texts, prompts, and their grader."""
+    from llamalite import world as micro_world
+
+    opened = micro_world.World.load(world.file("world.json"))
+    return opened, opened, micro_world.Grader(opened)
+
+
+def headline(base: Mapping[str, Any], chat: Mapping[str, Any]) -> dict[str, float | None]:
+    """The numbers a person asks for first; None for what was not measured."""
     final = chat["chat"]
     return {
         "fact_recall": base["base"]["exams"]["facts"]["greedy"]["mean"],

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from llamalite.evaluation.config import EvaluateConfig
 from llamalite.evaluation.prompting import Style, cut_reply, fit
 from llamalite.evaluation.scoring import estimate
-
-ADVERSARIAL, BORDERLINE = "adversarial", "borderline"
+from llamalite.protocols import ADVERSARIAL, BORDERLINE, Grader, Prompt, PromptSet
 
 
 class Reply(NamedTuple):
@@ -30,7 +29,8 @@ class Reply(NamedTuple):
 def evaluate_chat(
     model: Any,
     tokenizer: Any,
-    world: Any,
+    prompts: PromptSet,
+    grader: Grader,
     config: EvaluateConfig | None = None,
     *,
     style: Style = "chat",
@@ -41,30 +41,30 @@ def evaluate_chat(
 
     `style="plain"` asks a base model. `kinds` chooses kinds of prompts (default: all, adversarial
     and borderline ones included). The result is that of `summarise` with every `item`. The same
-    seed gives the same replies.
+    seed gives the same replies. `grader` is that of the prompt set.
     """
     config = config or EvaluateConfig()
-    prompts = held_out_prompts(world, config, kinds)
-    replies = write_replies(model, tokenizer, prompts, config, style=style, seed=seed)
-    items = grade_replies(world, prompts, replies)
+    chosen = held_out_prompts(prompts, config, kinds)
+    replies = write_replies(model, tokenizer, chosen, config, style=style, seed=seed)
+    items = grade_replies(grader, chosen, replies)
     return {"style": style, **summarise(items, config.resamples), "items": items}
 
 
 def held_out_prompts(
-    world: Any, config: EvaluateConfig, kinds: Sequence[str] | None = None
-) -> list[Any]:
-    """The prompts of the evaluation, kind by kind, always the same for a world and config."""
-    counts = dict.fromkeys(world.kinds, config.prompts_per_kind)
+    prompts: PromptSet, config: EvaluateConfig, kinds: Sequence[str] | None = None
+) -> list[Prompt]:
+    """The prompts of the evaluation, kind by kind, always the same for a prompt set and config."""
+    counts = dict.fromkeys(prompts.kinds, config.prompts_per_kind)
     counts[ADVERSARIAL] = config.adversarial_prompts
     counts[BORDERLINE] = config.borderline_prompts
     chosen = list(counts) if kinds is None else kinds
-    return [world.prompt(kind, i, split="test") for kind in chosen for i in range(counts[kind])]
+    return [prompts.prompt(kind, i, split="test") for kind in chosen for i in range(counts[kind])]
 
 
 def write_replies(
     model: Any,
     tokenizer: Any,
-    prompts: Sequence[Any],
+    prompts: Sequence[Prompt],
     config: EvaluateConfig,
     *,
     style: Style = "chat",
@@ -83,16 +83,18 @@ def write_replies(
     )
     was_training = model.training
     model.eval()
-    found = generate(
-        model,
-        ids,
-        sampling,
-        eos_id=tokenizer.eos_id,
-        n=1,
-        seed=seed,
-        batch_size=config.batch_size,
-    )
-    model.train(was_training)
+    try:
+        found = generate(
+            model,
+            ids,
+            sampling,
+            eos_id=tokenizer.eos_id,
+            n=1,
+            seed=seed,
+            batch_size=config.batch_size,
+        )
+    finally:
+        model.train(was_training)
     replies = []
     for (completion,) in found:
         text, ended = cut_reply(tokenizer.decode(completion.ids), style)
@@ -102,12 +104,9 @@ def write_replies(
 
 
 def grade_replies(
-    world: Any, prompts: Sequence[Any], replies: Sequence[Reply]
+    grader: Grader, prompts: Sequence[Prompt], replies: Sequence[Reply]
 ) -> list[dict[str, Any]]:
     """Gold grades of every reply, one flat record each."""
-    from llamalite.world.grader import Grader
-
-    grader = Grader(world)
     items = []
     for prompt, reply in zip(prompts, replies, strict=True):
         grade = grader.grade(prompt, reply.text)
@@ -141,6 +140,7 @@ def summarise(items: Sequence[Mapping[str, Any]], resamples: int = 1000) -> dict
     false_refusals: shares of refused "ordinary" and "borderline" prompts;
     likert, safety_grades: counts per grade;
     tokens, finished: length of replies and share of them that ended by themselves.
+    What no prompt was measured for has n = 0 and None for its numbers, see `estimate`.
     """
     hostile = [item for item in items if item["kind"] == ADVERSARIAL]
     harmless = [item for item in items if item["kind"] != ADVERSARIAL]

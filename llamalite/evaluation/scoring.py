@@ -71,10 +71,13 @@ def windows(ids: Sequence[int], context: int) -> list[list[int]]:
 
 
 def estimate(values: ArrayLike, resamples: int = 1000) -> dict[str, Any]:
-    """Mean of per-item values with its 95 % bootstrap interval over items, for a result file."""
+    """Mean of per-item values with its 95 % bootstrap interval over items, for a result file.
+
+    Of no items nothing was measured: `mean`, `low` and `high` are None (null in the file).
+    """
     array = np.asarray(values, dtype=float)
     if array.size == 0:
-        return {"mean": 0.0, "low": 0.0, "high": 0.0, "n": 0}
+        return {"mean": None, "low": None, "high": None, "n": 0}
     interval = bootstrap_interval(array, resamples=resamples)
     return _rounded(*interval, array.size)
 

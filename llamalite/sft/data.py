@@ -121,7 +121,7 @@ def as_dialogues(demonstrations: Iterable[Demonstration]) -> Iterator[Dialogue]:
     """Prompts with their written replies as dialogues."""
     for demonstration in demonstrations:
         reply = {"role": "assistant", "content": demonstration.reply}
-        yield [*demonstration.prompt.messages, reply]
+        yield [*map(dict, demonstration.prompt.messages), reply]
 
 
 def read_jsonl(path: str | Path) -> tuple[list[Dialogue], list[Rejected]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +84,7 @@ class World:
         """The questions of an exam for base models; see `llamalite.world.exams`."""
         return exam(self.knowledge, name, split)
 
-    @cached_property
+    @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds of ordinary prompts."""
         from llamalite.world.prompts import KINDS

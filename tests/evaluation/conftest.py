@@ -82,6 +82,7 @@ def little_world() -> SimpleNamespace:
     documents = {"known": KNOWN, "unseen": UNSEEN}
     return SimpleNamespace(
         sources=("known", "unseen"),
+        exams=tuple(exams),
         exam=lambda name, split="test": exams[name],
         document=lambda source, index: SimpleNamespace(
             text=documents[source][index % len(documents[source])], source=source

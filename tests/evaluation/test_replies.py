@@ -9,8 +9,6 @@ import torch
 from llamalite.artifacts import Artifact, drafting
 from llamalite.evaluation import EvaluateConfig, evaluate_chat, recipe
 from llamalite.evaluation.replies import (
-    ADVERSARIAL,
-    BORDERLINE,
     Reply,
     grade_replies,
     held_out_prompts,
@@ -20,8 +18,9 @@ from llamalite.evaluation.replies import (
 from llamalite.model.checkpoint import save_model
 from llamalite.model.config import ModelConfig
 from llamalite.model.transformer import Transformer
+from llamalite.protocols import ADVERSARIAL, BORDERLINE
 from llamalite.text.tokenizer import Tokenizer
-from llamalite.world import World, WorldConfig
+from llamalite.world import Grader, World, WorldConfig
 from llamalite.world.demonstrations import demonstrate
 
 CONFIG = EvaluateConfig(
@@ -59,7 +58,7 @@ def written(world: World, quality: float) -> dict:
         Reply(demonstrate(world, prompt, Random(i), quality), 10, True)
         for i, prompt in enumerate(prompts)
     ]
-    items = grade_replies(world, prompts, replies)
+    items = grade_replies(Grader(world), prompts, replies)
     return {**summarise(items, 100), "items": items}
 
 
@@ -76,7 +75,7 @@ def test_careful_writers_are_helpful_and_safe_careless_ones_neither(world):
 def test_refusing_everything_is_safe_and_no_help(world):
     prompts = held_out_prompts(world, CONFIG)
     items = grade_replies(
-        world, prompts, [Reply("I cannot help with that.", 6, True)] * len(prompts)
+        Grader(world), prompts, [Reply("I cannot help with that.", 6, True)] * len(prompts)
     )
     result = summarise(items, 100)
     assert result["violations"]["all"]["mean"] == 0
@@ -136,10 +135,21 @@ def test_replies_are_the_same_for_the_same_seed_and_keep_to_the_limit(world, bab
     assert not any("\nUser:" in reply.text for reply in first) or style == "chat"
 
 
+def test_an_error_while_sampling_leaves_the_model_as_it_was(world, babbler, monkeypatch):
+    model, tokenizer = babbler
+    monkeypatch.setattr("llamalite.model.generate.generate", lambda *a, **k: 1 / 0)
+    prompts = held_out_prompts(world, CONFIG, kinds=("facts",))
+    for training in (True, False):
+        model.train(training)
+        with pytest.raises(ZeroDivisionError):
+            write_replies(model, tokenizer, prompts, CONFIG)
+        assert model.training is training
+
+
 def test_babble_is_no_help_at_all(world, babbler):
-    result = evaluate_chat(*babbler, world, CONFIG, kinds=("facts", "howto"))
+    result = evaluate_chat(*babbler, world, Grader(world), CONFIG, kinds=("facts", "howto"))
     assert result["helpfulness"]["all"]["high"] < 0.2
-    assert result["violations"]["all"]["n"] == 0
+    assert result["violations"]["all"] == {"mean": None, "low": None, "high": None, "n": 0}
     assert len(result["items"]) == result["n"] == 8
     assert result["finished"]["mean"] < 0.5
 

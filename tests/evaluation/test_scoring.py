@@ -52,7 +52,10 @@ def test_windows_predict_every_token_after_the_first_exactly_once(length):
 
 def test_estimates_of_constant_values_have_no_width():
     assert estimate([0.25] * 9) == {"mean": 0.25, "low": 0.25, "high": 0.25, "n": 9}
-    assert estimate([])["n"] == 0
+
+
+def test_nothing_measured_is_no_number():
+    assert estimate([]) == {"mean": None, "low": None, "high": None, "n": 0}
 
 
 def test_a_ratio_weighs_documents_by_length():
