@@ -30,7 +30,7 @@ _RUN_SOURCES = (
     "parallel.py",
     "resume.py",
 )
-_MEASURE_SOURCES = (*_RUN_SOURCES, "evaluation", "claims")
+_MEASURE_SOURCES = (*_RUN_SOURCES, "evaluation", "claims", "plan.py", "presets.py")
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,8 @@ def result_markdown(claim_id: str, preset: str = "laptop", folder: Path | None =
             f"| {_WORDS[finding['verdict']]} |"
         )
     commit = (result["git_commit"] or "unknown")[:10]
+    if result.get("git_changes"):
+        commit += f" with {len(result['git_changes'])} source files changed"
     lines += [
         "",
         f"Seeds {', '.join(map(str, result['seeds']))}; commit {commit}; config "

@@ -68,7 +68,10 @@ def make_result(
     measurements: Sequence[Measurement],
     provenance: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The content of a result file; the verdict comes from the rule alone."""
+    """The content of a result file; the verdict comes from the rule alone.
+
+    `provenance` is what the run knows of itself: config, times, memory, and `code_state`.
+    """
     verdict, findings = rule.judge(measurements)
     return {
         "claim": claim.id,
@@ -85,8 +88,6 @@ def make_result(
             if not metric.startswith("curve ")
         },
         **provenance,
-        "git_commit": git_commit(),
-        "code_hash": code_hash(),
         "versions": versions(),
         "measurements": list(measurements),
     }
@@ -112,20 +113,27 @@ def write_result(folder: Path, result: Mapping[str, Any]) -> Path:
     return path
 
 
-def git_commit() -> str | None:
-    """Commit of the checkout the package runs from, "+changes" when its source differs from it."""
+def code_state() -> dict[str, Any]:
+    """Which code runs: the checkout's commit, source files of the package that differ from it
+    (nothing else counts: results, notebooks and tests decide no number), and the source's hash.
+
+    `git_commit` is None where the package is not the checkout of its own repository.
+    """
 
     def ask(*words: str) -> str:
         command = ["git", "-C", str(PACKAGE), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
+    state: dict[str, Any] = {"git_commit": None, "git_changes": [], "code_hash": code_hash()}
     try:
-        if Path(ask("rev-parse", "--show-toplevel")).resolve() != PACKAGE.parent:
-            return None  # installed inside some other repository
-        changed = ask("status", "--porcelain", "--", str(PACKAGE))
-        return ask("rev-parse", "HEAD") + ("+changes" if changed else "")
+        if Path(ask("rev-parse", "--show-toplevel").strip()).resolve() != PACKAGE.parent:
+            return state  # installed inside some other repository
+        commit = ask("rev-parse", "HEAD").strip()
+        rows = ask("status", "--porcelain", "-z", "--no-renames", "-uall", "--", str(PACKAGE))
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return state
+    changed = sorted(row[3:] for row in rows.split("\0") if row.endswith(".py"))
+    return state | {"git_commit": commit, "git_changes": changed}
 
 
 def _compact(value: Any) -> str:

@@ -1,7 +1,8 @@
 """Rules: how a verdict follows from measurements. Nothing else may set one.
 
 A rule is a tuple of conditions, written next to its study and before the study runs. It **holds**
-when every condition does, is **contradicted** when any is, and is **not_shown** otherwise. A
+when every condition does, is **contradicted** when any is, and is **not_shown** otherwise, as it is
+when what the rule presupposes is not given or two means are equal (a tie decides nothing). A
 condition on a number holds when the mean over seeds lies on the claimed side and the 95 % bootstrap
 interval (over seeds, and over items within seeds) excludes the other; it is contradicted when the
 interval lies wholly on the other side. An exact condition holds when the number equals the printed
@@ -14,7 +15,8 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from itertools import pairwise
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -25,6 +27,8 @@ Measurement = Mapping[str, float | Sequence[float]]
 """What one seed measured: a number, or one number per item, by name."""
 
 MINIMUM_SEEDS = 3
+TIE = 1e-12
+"""Means this close are equal: sums of the same numbers in another order differ by less."""
 
 
 class Finding(NamedTuple):
@@ -56,35 +60,30 @@ class Condition(ABC):
 
 
 @dataclass(frozen=True)
-class Above(Condition):
+class _Threshold(Condition):
+    """A metric's mean lies on one side of a threshold fixed in advance."""
+
+    metric: str
+    threshold: float = 0.0
+    side: ClassVar[Literal[1, -1]] = 1
+
+    @property
+    def text(self) -> str:  # type: ignore[override]
+        return f"{self.metric} {'>' if self.side > 0 else '<'} {self.threshold:g}"
+
+    def judge(self, measurements: Sequence[Measurement]) -> list[Finding]:
+        groups = [values(one, self.metric) - self.threshold for one in measurements]
+        return [_finding(self.text, groups, self.side, self.threshold)]
+
+
+class Above(_Threshold):
     """A metric's mean lies above a threshold fixed in advance."""
 
-    metric: str
-    threshold: float = 0.0
 
-    @property
-    def text(self) -> str:  # type: ignore[override]
-        return f"{self.metric} > {self.threshold:g}"
-
-    def judge(self, measurements: Sequence[Measurement]) -> list[Finding]:
-        groups = [values(one, self.metric) - self.threshold for one in measurements]
-        return [_finding(self.text, groups, +1, self.threshold)]
-
-
-@dataclass(frozen=True)
-class Below(Condition):
+class Below(_Threshold):
     """A metric's mean lies below a threshold fixed in advance."""
 
-    metric: str
-    threshold: float = 0.0
-
-    @property
-    def text(self) -> str:  # type: ignore[override]
-        return f"{self.metric} < {self.threshold:g}"
-
-    def judge(self, measurements: Sequence[Measurement]) -> list[Finding]:
-        groups = [values(one, self.metric) - self.threshold for one in measurements]
-        return [_finding(self.text, groups, -1, self.threshold)]
+    side = -1
 
 
 @dataclass(frozen=True)
@@ -116,11 +115,15 @@ class Ordered(Condition):
     """Metrics fall from the first to the last. Each neighbouring pair is judged by itself.
 
     `strict` asks of each pair what `Greater` asks; without it a pair whose means stand in order
-    holds whatever its interval.
+    holds whatever its interval. Equal means are in no order: such a pair is not shown.
     """
 
     metrics: tuple[str, ...]
     strict: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.metrics) < 2:
+            raise ValueError(f"an order of {len(self.metrics)} metrics says nothing; name two")
 
     @property
     def text(self) -> str:  # type: ignore[override]
@@ -128,12 +131,36 @@ class Ordered(Condition):
 
     def judge(self, measurements: Sequence[Measurement]) -> list[Finding]:
         findings = []
-        for high, low in zip(self.metrics, self.metrics[1:], strict=False):
+        for high, low in pairwise(self.metrics):
             (finding,) = Greater(high, low).judge(measurements)
-            if not self.strict and finding.verdict == "not_shown" and finding.mean > 0:
+            if not self.strict and finding.verdict == "not_shown" and finding.mean > TIE:
                 finding = finding._replace(verdict="holds")
             findings.append(finding)
         return findings
+
+
+@dataclass(frozen=True)
+class Distinct(Condition):
+    """In every seed no two of the metrics have the same mean: a ranking by them means something.
+
+    It is about the measurement and not about the claim, so it is never contradicted; for
+    `Rule.presupposed`.
+    """
+
+    metrics: tuple[str, ...]
+
+    @property
+    def text(self) -> str:  # type: ignore[override]
+        return f"no tie among {', '.join(self.metrics)}"
+
+    def judge(self, measurements: Sequence[Measurement]) -> list[Finding]:
+        gaps = tuple(self._smallest_gap(one) for one in measurements)
+        verdict: Verdict = "holds" if min(gaps) > TIE else "not_shown"
+        return [Finding(self.text, verdict, float(np.mean(gaps)), min(gaps), max(gaps), gaps)]
+
+    def _smallest_gap(self, one: Measurement) -> float:
+        means = sorted(float(values(one, metric).mean()) for metric in self.metrics)
+        return min(high - low for low, high in pairwise(means))
 
 
 @dataclass(frozen=True)
@@ -144,6 +171,10 @@ class Exact(Condition):
     """Metric -> (printed value, decimals printed); half a unit of the last decimal is allowed, and
     negative decimals are zeros before the point."""
     seeds_matter = False
+
+    def __post_init__(self) -> None:
+        if not self.printed:
+            raise ValueError("no printed number to compare with; give at least one")
 
     @property
     def text(self) -> str:  # type: ignore[override]
@@ -168,6 +199,8 @@ class Rule:
 
     text: str
     conditions: tuple[Condition, ...]
+    presupposed: tuple[Condition, ...] = ()
+    """What must hold for the conditions to mean anything; unless all do, nothing is shown."""
 
     @property
     def seeds_matter(self) -> bool:
@@ -177,8 +210,14 @@ class Rule:
     def judge(self, measurements: Sequence[Measurement]) -> tuple[Verdict, list[Finding]]:
         """The verdict and what it rests on. Fewer than three seeds never make more of a statistical
         claim than not_shown."""
-        findings = [f for condition in self.conditions for f in condition.judge(measurements)]
+        before, findings = (
+            [f for condition in conditions for f in condition.judge(measurements)]
+            for conditions in (self.presupposed, self.conditions)
+        )
         verdicts = {finding.verdict for finding in findings}
+        findings = before + findings
+        if any(finding.verdict != "holds" for finding in before):
+            return "not_shown", findings
         if self.seeds_matter and len(measurements) < MINIMUM_SEEDS:
             return "not_shown", findings
         if "contradicted" in verdicts:
@@ -201,9 +240,10 @@ def _finding(
 ) -> Finding:
     interval: Interval = bootstrap_over_seeds(groups)
     verdict: Verdict = "not_shown"
-    if side * interval.mean > 0 and min(side * interval.low, side * interval.high) > 0:
+    ends = side * interval.low, side * interval.high
+    if side * interval.mean > TIE and min(ends) > TIE:
         verdict = "holds"
-    elif max(side * interval.low, side * interval.high) < 0:
+    elif max(ends) < -TIE:
         verdict = "contradicted"
     per_seed = tuple(float(group.mean()) + shift for group in groups)
     assert all(math.isfinite(x) for x in interval)

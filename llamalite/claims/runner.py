@@ -17,7 +17,7 @@ from typing import Any
 
 from llamalite.artifacts import digest
 from llamalite.claims.jobs import Job, MeasureJob, StageJob, plan_jobs, study_config
-from llamalite.claims.results import make_result, write_result
+from llamalite.claims.results import code_state, make_result, write_result
 from llamalite.claims.statements import parse_ids
 from llamalite.claims.study import Study, all_studies
 from llamalite.claims.worker import (
@@ -53,8 +53,11 @@ def run_claims(
     if not which or len(set(which)) != len(which):
         raise ValueError(f"seeds is {seeds}; give at least one, each once")
     jobs = plan_jobs(chosen, settings, which, Path(runs).resolve())
+    code = code_state()  # now: by the end of a long run the checkout may have moved on
     results: dict[str, dict[str, Any]] = {}
     with _display(quiet) as display:
+        if code["git_changes"]:
+            display.warned(_uncommitted(code))
         records = _execute(jobs, workers, display)
         for study in chosen:
             mine = [
@@ -68,7 +71,7 @@ def run_claims(
                 preset,
                 [job.seed for job in mine],
                 [records[job.key]["measurement"] for job in mine],
-                _provenance(study, settings, [records[job.key] for job in mine]),
+                _provenance(study, settings, [records[job.key] for job in mine]) | code,
             )
             path = write_result(Path(out), result)
             results[study.claim.id] = result
@@ -86,6 +89,16 @@ def _choose(ids: str | Sequence[str]) -> list[Study]:
             f"{', '.join(missing)} cannot be measured yet; studies exist for {', '.join(studies)}"
         )
     return [studies[name] for name in wanted if name in studies]
+
+
+def _uncommitted(code: Mapping[str, Any]) -> str:
+    files = code["git_changes"]
+    more = f" and {len(files) - 5} more" if len(files) > 5 else ""
+    return (
+        f"WARNING: the results will name commit {code['git_commit'][:10]}, but the code that runs "
+        f"is another: {len(files)} source file(s) differ from it ({', '.join(files[:5])}{more}). "
+        "Commit first, unless the results are only for yourself."
+    )
 
 
 def _provenance(study: Study, preset: Any, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -194,6 +207,7 @@ class _Quiet:
     def running(self, titles: Sequence[str]) -> None: ...
     def finished(self) -> None: ...
     def said(self, line: str) -> None: ...
+    def warned(self, line: str) -> None: ...
 
 
 class _Bar(_Quiet):
@@ -214,6 +228,11 @@ class _Bar(_Quiet):
 
     def said(self, line: str) -> None:
         self.progress.console.print(line, soft_wrap=True)
+
+    def warned(self, line: str) -> None:
+        self.progress.console.rule(style="bold red")
+        self.progress.console.print(line, style="bold red", soft_wrap=True, markup=False)
+        self.progress.console.rule(style="bold red")
 
 
 @contextmanager

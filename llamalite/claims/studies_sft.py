@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from llamalite.claims.budgets import checked_demonstrations, few_examples, prompts_per_kind
-from llamalite.claims.rules import Greater, Ordered, Rule
+from llamalite.claims.rules import Distinct, Greater, Ordered, Rule
 from llamalite.claims.studies_pretraining import load_trained
 from llamalite.claims.study import Finished, claim, with_settings
 from llamalite.presets import RunPreset
@@ -56,11 +56,13 @@ def _vendor_arms(preset: RunPreset) -> dict[str, RunPreset]:
         "delivery against the guidelines, without knowing the truth or any model, and rank the "
         "vendors by the share they approve. The model of the vendor ranked first is more helpful "
         "(gold score) than that of the vendor ranked last, and the three models' means stand in "
-        "the order of the check.",
+        "the order of the check. Where two vendors tie in the check of any seed it ranks nobody, "
+        "and nothing is shown.",
         (
             Greater("help, ranked first", "help, ranked last"),
             Ordered(tuple(f"help, ranked {rank}" for rank in RANKS), strict=False),
         ),
+        presupposed=(Distinct(tuple(f"approved, {vendor}" for vendor in VENDORS)),),
     ),
     arms=_vendor_arms,
     until="sft",

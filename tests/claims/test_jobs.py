@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import grimp
 import pytest
 
 from llamalite.claims import all_studies, jobs, study
-from llamalite.claims.jobs import MeasureJob, plan_jobs, study_config
+from llamalite.claims.jobs import MeasureJob, plan_jobs, stages_until, study_config
 from llamalite.claims.rules import Above, Rule
 from llamalite.claims.statements import CLAIMS
 from llamalite.claims.study import claim, with_settings
@@ -72,6 +73,26 @@ def test_settings_seeds_and_code_make_other_jobs(monkeypatch):
     assert len(here & other) == 1  # the world
     monkeypatch.setattr(jobs, "source_hash", lambda names: "another version of the code")
     assert not here & set(planned("P1"))
+
+
+INDIFFERENT = {
+    *("artifacts", "disk", "own_files", "pipeline", "processes", "protocols", "shapes"),
+    "stopwatch",
+}
+"""Modules that decide no number: files, order, types, time. Any other belongs into a job's key."""
+
+
+@pytest.mark.parametrize("kind", ["runs", "measurements"])
+def test_all_code_that_decides_a_number_is_in_the_key(kind):
+    graph = grimp.build_graph("llamalite")
+    if kind == "runs":
+        names, roots = jobs._RUN_SOURCES, [s.recipe for s in stages_until("sft")]
+    else:
+        names, roots = jobs._MEASURE_SOURCES, study.STUDY_MODULES
+    used = set(roots).union(*(graph.find_upstream_modules(root) for root in roots))
+    first = {module.removeprefix("llamalite.").split(".")[0] for module in used}
+    assert first - {name.removesuffix(".py") for name in names} <= INDIFFERENT
+    assert all((jobs._PACKAGE / name).exists() for name in names)
 
 
 def test_exact_claims_need_no_runs_and_one_measurement():

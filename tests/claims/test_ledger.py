@@ -10,7 +10,10 @@ from llamalite.claims.ledger import result_markdown
 from llamalite.claims.results import load_results, make_result, write_result
 from llamalite.claims.rules import Greater, Rule
 
-PROVENANCE = {"config_hash": "c" * 64, "config": {}, "seconds": 5.0, "peak_memory_bytes": 10**9}
+PROVENANCE = {
+    **{"config_hash": "c" * 64, "config": {}, "seconds": 5.0, "peak_memory_bytes": 10**9},
+    **{"git_commit": "0123456789abcdef", "git_changes": ["llamalite/plan.py"]},
+}
 RULE = Rule("better is better", (Greater("better", "worse"),))
 
 
@@ -75,6 +78,7 @@ def test_book_page_has_a_row_for_every_claim(folder):
     note = result_markdown("P1", "ci", folder)
     assert "better is better" in note
     assert "0.4 to 0.4" in note
+    assert "commit 0123456789 with 1 source files changed" in note
 
 
 def test_damaged_and_missing_files_name_the_remedy(folder):

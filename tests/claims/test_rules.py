@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamalite.claims.rules import Above, Below, Exact, Greater, Ordered, Rule
+from llamalite.claims.rules import Above, Below, Distinct, Exact, Greater, Ordered, Rule
 
 
 def verdict(condition, measurements):
@@ -67,6 +67,38 @@ def test_order_judges_every_neighbouring_pair():
     assert verdict(Ordered(("b", "a", "c"), strict=False), measured) == "contradicted"
 
 
+def test_ties_decide_nothing():
+    same = [{"a": [0.1, 0.2, 0.3], "b": [0.3, 0.2, 0.1]}] * 3  # their sums differ by a rounding
+    assert sum([0.3, 0.2, 0.1]) != sum([0.1, 0.2, 0.3])
+    for first, second in ("ab", "ba"):
+        assert verdict(Greater(first, second), same) == "not_shown"
+        assert verdict(Ordered((first, second), strict=False), same) == "not_shown"
+    assert verdict(Above("a", 0.2), same) == verdict(Below("a", 0.2), same) == "not_shown"
+
+
+def test_what_a_rule_presupposes_comes_first():
+    rule = Rule("", (Greater("a", "b"),), presupposed=(Distinct(("c", "d")),))
+
+    def judged(a, b, *checks):
+        measured = [{"a": a, "b": b, "c": [x, 1, 0], "d": [1, 0, y]} for x, y in checks]
+        return rule.judge(measured)[0]
+
+    assert judged(0.9, 0.1, (1, 0), (1, 0), (1, 0)) == "holds"
+    assert judged(0.1, 0.9, (1, 0), (0, 1), (1, 0)) == "contradicted"
+    # in the second seed c and d have the same mean: who is ranked first there?
+    assert judged(0.9, 0.1, (1, 0), (1, 1), (1, 0)) == "not_shown"
+    assert judged(0.1, 0.9, (1, 0), (1, 1), (1, 0)) == "not_shown"
+    (finding,) = Distinct(("a", "b", "c")).judge([{"a": 0.5, "b": 0.8, "c": 0.6}])
+    assert finding.mean == pytest.approx(0.1)  # the two closest
+
+
+def test_conditions_that_test_nothing_are_refused():
+    with pytest.raises(ValueError, match="name two"):
+        Ordered(("a",))
+    with pytest.raises(ValueError, match="at least one"):
+        Exact({})
+
+
 def test_exact_uses_the_printed_rounding():
     rule = Exact({"x": (31.22, 2), "billions": (70, -1)})
     assert verdict(rule, [{"x": 31.2249, "billions": 68.98}]) == "holds"
@@ -94,3 +126,6 @@ def test_missing_and_broken_measurements_are_named():
         Greater("a", "b").judge([{"a": 1.0}])
     with pytest.raises(ValueError, match="finite"):
         Above("a").judge([{"a": float("nan")}])
+    for nothing in ([], [0.5, None]):  # no items, and one that was not measured
+        with pytest.raises(ValueError, match="finite numbers, at least one"):
+            Above("a").judge([{"a": nothing}])
