@@ -98,8 +98,21 @@ def explain(error: Exception) -> str:
             f"the disk is full ({error.filename or 'writing'}); free space and run again to go on"
         )
     if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return f"cannot write {error.filename}: {error.strerror}; choose another folder with --out"
+        name = error.filename
+        if error.errno != errno.EROFS and isinstance(name, str) and _unreadable(name):
+            return f"cannot read {name}: {error.strerror}; see its permissions, or name another"
+        return f"cannot write {name or ''}: {error.strerror}; choose another folder with --out"
     return " ".join(str(error).split())
+
+
+def _unreadable(path: str) -> bool:
+    """Whether it is reading a path, or entering a folder on the way to it, that is not allowed."""
+    place = os.path.abspath(path)
+    if os.path.lexists(place):
+        return not os.access(place, os.R_OK)
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    return not os.access(place, os.X_OK)
 
 
 def fail(message: str) -> NoReturn:

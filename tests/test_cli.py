@@ -1,7 +1,10 @@
 """The command line: what it prints, how it refuses, and that settings survive a round trip."""
 
+import errno
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -128,10 +131,93 @@ def test_a_preset_that_is_no_name_is_refused(capsys, tmp_path):
     assert "unknown preset ['ci']" in err
 
 
-def test_a_read_only_folder_is_named(capsys, tmp_path):
+def test_a_file_where_the_folder_of_runs_should_be_is_named(capsys, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     code, _, err = ask(capsys, "run", "--preset", "ci", "--out", str(blocked))
     assert code == 2
     assert str(blocked) in err
     assert err.count("\n") == 1
+
+
+def raising(monkeypatch, error):
+    """The verb `report` fails with an error of the machine."""
+
+    def write_report(folder):
+        raise error
+
+    monkeypatch.setattr("llamalite.report.write_report", write_report)
+
+
+def test_a_full_disk_is_called_one(capsys, monkeypatch):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    monkeypatch.setattr("llamalite.report.write_report", lambda folder: fill("/dev/full"))
+    code, _, err = ask(capsys, "report", "--preset", "ci")
+    assert code == 2
+    assert err == (
+        "llamalite: error: the disk is full (writing); free space and run again to go on\n"
+    )
+
+
+def fill(path):
+    with open(path, "w") as stream:
+        stream.write("x" * 100_000)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_names_the_file_where_it_is_known(capsys, monkeypatch, number):
+    raising(monkeypatch, OSError(number, os.strerror(number), "/far/model.safetensors"))
+    code, _, err = ask(capsys, "report", "--preset", "ci")
+    assert code == 2
+    assert "the disk is full (/far/model.safetensors); free space" in err
+
+
+def test_a_read_only_file_system_names_the_folder_and_another(capsys, monkeypatch, tmp_path):
+    place = str(tmp_path / "report.html")  # not there, so there is nothing to read
+    raising(monkeypatch, OSError(errno.EROFS, os.strerror(errno.EROFS), place))
+    code, _, err = ask(capsys, "report", "--preset", "ci")
+    assert code == 2
+    assert f"cannot write {place}: Read-only file system; choose another folder with --out" in err
+
+
+def without_privileges():
+    """Before a child starts: the superuser's right to pass over permissions is given up (Linux)."""
+    import ctypes
+
+    drop_from_bounding_set, dac_override, dac_read_search = 24, 1, 2
+    for capability in (dac_override, dac_read_search):
+        ctypes.CDLL(None).prctl(drop_from_bounding_set, capability, 0, 0, 0)
+
+
+def ask_as_anyone(*arguments):
+    """The command line in a process whom permissions bind: exit code and standard error."""
+    root = os.geteuid() == 0
+    if root and sys.platform != "linux":
+        pytest.skip("nothing is denied to the superuser of this system")
+    done = subprocess.run(
+        [sys.executable, "-m", "llamalite.cli", *arguments],
+        capture_output=True,
+        text=True,
+        preexec_fn=without_privileges if root else None,
+    )
+    return done.returncode, done.stderr
+
+
+def test_what_may_not_be_read_and_what_may_not_be_written_are_told_apart(tmp_path):
+    secret = tmp_path / "settings.yaml"
+    secret.write_text("preset: ci\n")
+    secret.chmod(0)
+    code, err = ask_as_anyone("run", "--config", str(secret))
+    assert (code, err.count("\n")) == (2, 1), err
+    assert f"cannot read {secret}: Permission denied" in err
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    code, err = ask_as_anyone("run", "--config", str(closed / "settings.yaml"))
+    assert (code, err.count("\n")) == (2, 1), err
+    assert f"cannot read {closed / 'settings.yaml'}: Permission denied" in err
+    still = tmp_path / "still"
+    still.mkdir(mode=0o555)
+    code, err = ask_as_anyone("run", "--preset", "ci", "--out", str(still / "runs"))
+    assert (code, err.count("\n")) == (2, 1), err
+    assert f"cannot write {still / 'runs'}: Permission denied; choose another folder" in err
