@@ -16,13 +16,17 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from llamalite import own_files
+from llamalite.disk import sha256_of, write_json
+from llamalite.stopwatch import spending
 
 FORMAT = 1
 """Raised when older artifacts can no longer be read; part of every fingerprint."""
@@ -31,6 +35,9 @@ PARTIAL = ".partial"
 MANIFEST = "manifest.json"
 _REPLACED = ".replaced"
 _NOTE = "draft.json"
+_SPENT = "spent.json"
+_MACHINE = "parallel"
+"""Field of a config that says on what machine, not what; only its precision decides the result."""
 _LOGS = ("metrics.csv", "logs/")
 _RECORDED_PACKAGES = ("llamalite", "torch", "lightning", "numpy", "sentencepiece", "datasets")
 
@@ -43,10 +50,11 @@ class Artifact:
     manifest: dict[str, Any]
 
     @classmethod
-    def open(cls, path: str | Path) -> Artifact:
+    def open(cls, path: str | Path, *, verify: bool = True) -> Artifact:
         """Read and verify a finished folder.
 
         Raises ValueError when it is missing, unfinished, or a file differs from its recorded hash.
+        Without `verify` the files are not looked at (another process has just done so).
         """
         path = Path(path)
         if not path.is_dir():
@@ -58,7 +66,7 @@ class Artifact:
             raise ValueError(f"{path} has no {MANIFEST}; it is not the output of a stage") from None
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
             raise ValueError(f"{path / MANIFEST} is damaged; delete {path} and run again") from None
-        for name, recorded in files:
+        for name, recorded in files if verify else ():
             file = path / name
             if not file.is_file() or file.stat().st_size != recorded["bytes"]:
                 found = file.stat().st_size if file.is_file() else "missing"
@@ -119,80 +127,137 @@ class Draft:
     """Numbers for the manifest."""
 
 
-def fingerprint(stage: str, config: Any, inputs: Mapping[str, Artifact], seed: int) -> str:
-    """All that a stage's output depends on, as one hash: a stage is stale when it changes."""
-    return digest(
-        {
-            "format": FORMAT,
-            "stage": stage,
-            "config": to_plain(config),
-            "inputs": {name: artifact.content_hash for name, artifact in inputs.items()},
-            "seed": seed,
-        }
-    )
+def fingerprint(
+    stage: str,
+    config: Any,
+    inputs: Mapping[str, Artifact],
+    seed: int,
+    files: Sequence[str] = (),
+) -> str:
+    """All that a stage's output depends on, as one hash: a stage is stale when it changes.
+
+    `files` are the settings that name files of the user's: what these hold counts. The machine
+    (`parallel`) does not, but for its precision, so that a run may go on with other processes.
+    """
+    everything = {
+        "format": FORMAT,
+        "stage": stage,
+        "config": _deciding(config),
+        "inputs": {name: artifact.content_hash for name, artifact in inputs.items()},
+        "seed": seed,
+    }
+    held = own_files.contents(config, files)
+    return digest(everything | {"files": held} if held else everything)
+
+
+def _deciding(config: Any) -> Any:
+    """A config as plain values, without what only says on which machine it runs."""
+    plain = to_plain(config)
+    if isinstance(plain, dict) and isinstance(plain.get(_MACHINE), dict):
+        plain[_MACHINE] = {"precision": plain[_MACHINE].get("precision")}
+    return plain
 
 
 @contextmanager
 def drafting(
-    path: Path, stage: str, config: Any, inputs: Mapping[str, Artifact], seed: int
+    path: Path,
+    stage: str,
+    config: Any,
+    inputs: Mapping[str, Artifact],
+    seed: int,
+    *,
+    files: Sequence[str] = (),
+    notice: Callable[[str], None] = lambda message: None,
 ) -> Iterator[Draft]:
     """Write a stage's folder atomically: a Draft inside, a finished artifact after.
 
-    A draft left by an interrupted run of the same fingerprint is handed on for resuming; one of
-    another fingerprint is discarded. An exception leaves the draft for the next run.
+    A draft left by an interrupted run of the same fingerprint and code is handed on for resuming;
+    any other is discarded, which `notice` is told. An exception leaves the draft for the next run.
+    `files`: see `fingerprint`.
     """
-    mark = fingerprint(stage, config, inputs, seed)
-    partial = path.with_name(path.name + PARTIAL)
-    attempts = _open_draft(partial, mark)
-    draft = Draft(partial, partial / "work")
+    mark = fingerprint(stage, config, inputs, seed, files)
+    draft = draft_of(path)
+    attempts = _open_draft(draft.path, mark, notice)
     draft.work.mkdir(parents=True, exist_ok=True)
-    started, cpu_started = time.time(), time.process_time()
-    yield draft
+    with spending(draft.work / _SPENT) as spent:
+        yield draft
+    seconds, cpu_seconds = spent()
     manifest = {
         "stage": stage,
         "config": to_plain(config),
-        "config_hash": digest(to_plain(config)),
+        "config_hash": digest(_deciding(config)),
+        "own_files": own_files.contents(config, files),
         "inputs": {name: artifact.content_hash for name, artifact in inputs.items()},
         "seed": seed,
         "fingerprint": mark,
         "metrics": draft.metrics,
-        "seconds": round(time.time() - started, 3),
-        "cpu_seconds": round(time.process_time() - cpu_started, 3),
+        "seconds": round(seconds, 3),
+        "cpu_seconds": round(cpu_seconds, 3),
         "peak_memory_bytes": peak_memory_bytes(),
         "resumed": attempts,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "versions": versions(),
         "code_hash": code_hash(),
         "files": {
-            file.relative_to(partial).as_posix(): {
+            file.relative_to(draft.path).as_posix(): {
                 "bytes": file.stat().st_size,
                 "sha256": sha256_of(file),
             }
-            for file in sorted(partial.rglob("*"))
+            for file in sorted(draft.path.rglob("*"))
             if file.is_file() and draft.work not in file.parents and file.name != _NOTE
         },
     }
-    write_json(partial / MANIFEST, manifest)
-    _finish(partial, path)
+    write_json(draft.path / MANIFEST, manifest)
+    _finish(draft.path, path)
 
 
-def _open_draft(partial: Path, mark: str) -> int:
+def draft_of(path: Path) -> Draft:
+    """Where the stage whose folder is `path` writes while it runs."""
+    partial = path.with_name(path.name + PARTIAL)
+    return Draft(partial, partial / "work")
+
+
+def why_not_resumed(path: Path, mark: str) -> str | None:
+    """Why a draft of `path` would be discarded, in words; None where it is gone on with or none."""
+    partial = draft_of(path).path
+    left = _note(partial)
+    if not left or (left.get("fingerprint") == mark and left.get("code_hash") == code_hash()):
+        return None
+    if left.get("fingerprint") != mark:
+        return f"{partial}, half done with other settings or inputs, is discarded"
+    return f"{partial}, half done by other code, is discarded: its end would not be the same bytes"
+
+
+def resumable(path: Path, mark: str) -> bool:
+    """Whether a draft stands that a run of this fingerprint would go on with."""
+    return bool(_note(draft_of(path).path)) and why_not_resumed(path, mark) is None
+
+
+def _note(partial: Path) -> dict[str, Any]:
+    """What a draft says of itself; nothing where it is none or torn."""
+    try:
+        left = json.loads((partial / _NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return left if isinstance(left, dict) else {}
+
+
+def _open_draft(partial: Path, mark: str, notice: Callable[[str], None]) -> int:
     """Make or take over the draft folder; returns how often it was taken over."""
-    note = partial / _NOTE
+    path = partial.with_name(partial.name.removesuffix(PARTIAL))
     attempts = 0
-    if partial.exists():
-        try:
-            left = json.loads(note.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError):
-            left = {}
-        if left.get("fingerprint") == mark:
-            attempts = left["resumed"] + 1
-            # a whole draft that is made anew all the same: half-way through it is whole no longer
-            (partial / MANIFEST).unlink(missing_ok=True)
-        else:
-            shutil.rmtree(partial)
+    if resumable(path, mark):
+        attempts = int(_note(partial).get("resumed", 0)) + 1
+        # a whole draft that is made anew all the same: half-way through it is whole no longer
+        (partial / MANIFEST).unlink(missing_ok=True)
+    elif partial.exists():
+        why = why_not_resumed(path, mark)
+        if why:
+            notice(why)
+        shutil.rmtree(partial)
     partial.mkdir(parents=True, exist_ok=True)
-    write_json(note, {"fingerprint": mark, "resumed": attempts})
+    note = {"fingerprint": mark, "code_hash": code_hash(), "resumed": attempts}
+    write_json(partial / _NOTE, note)
     return attempts
 
 
@@ -235,23 +300,6 @@ def digest(value: Any) -> str:
     """sha256 of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def sha256_of(file: Path) -> str:
-    """sha256 of a file's bytes, read in pieces."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one, never a part."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(value, stream, indent=1, ensure_ascii=False, allow_nan=False)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
 
 
 def versions() -> dict[str, str]:

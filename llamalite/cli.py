@@ -21,6 +21,7 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from llamalite import __version__
 from llamalite.pipeline import STAGES, get_stage, run_folder, run_one, run_stages
 from llamalite.presets import RUNS, RunPreset, get_preset
+from llamalite.processes import is_leader
 
 EXIT_USER_ERROR = 2
 _CLEARER = (  # what jsonargparse says of a wrong value, and how it is said here
@@ -224,6 +225,8 @@ def _run(config: Namespace) -> None:
         force=tuple(name.strip() for name in config.force.split(",") if name.strip()),
         events=events,
     )
+    if not is_leader():
+        return
     events.ended(artifacts)
     page = write_report(run_folder(config.out, config.preset, config.seed))
     events.console.print(f"report: {page}", soft_wrap=True)

@@ -7,6 +7,7 @@ model is sharded with FSDP2 block by block, and its matrices may be split among 
 
 from __future__ import annotations
 
+import copy
 import shutil
 import sysconfig
 import tempfile
@@ -88,7 +89,7 @@ def prepare(
 ) -> nn.Module:
     """The model of this process: whole, or its shards on the meta device, to be filled later.
 
-    Lightning fills shards through `reset_parameters`; `load_full_weights` comes after that.
+    Lightning gives shards storage; `draw_weights` or `load_full_weights` comes after that.
     """
     torch.manual_seed(seed)
     if mesh is None:
@@ -108,8 +109,6 @@ def prepare(
         for block in blocks(model):
             block.compile()
     shard(model, mesh["data_parallel"], pick_precision(config, pick_accelerator(config)))
-    if mesh.device_type == "cpu":  # each process fills its shards by itself, and not all alike
-        torch.manual_seed(seed + 1_000_003 * (1 + mesh.get_rank()))
     return model
 
 
@@ -253,11 +252,32 @@ def full_weights(model: nn.Module) -> dict[str, Any]:
     )
 
 
-def load_full_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Put whole weights, which every process has, into a sharded model."""
+def draw_weights(model: nn.Module, seed: int) -> None:
+    """Give a sharded model the very weights that one process with this seed would begin with.
+
+    Every process draws every matrix in turn, on the CPU, and keeps its part: no more than one is
+    whole at a time, and the start does not depend on the number of processes.
+    """
+    torch.manual_seed(seed)
+    for prefix, module in model.named_modules():
+        own = dict(module.named_parameters(recurse=False))
+        if not own:
+            continue
+        whole: Any = copy.copy(module)
+        whole._parameters = {name: nn.Parameter(torch.empty(w.shape)) for name, w in own.items()}
+        whole.reset_parameters()
+        drawn = {f"{prefix}.{name}": w.detach() for name, w in whole._parameters.items()}
+        load_full_weights(model, drawn, strict=False)
+
+
+def load_full_weights(
+    model: nn.Module, weights: Mapping[str, Tensor], *, strict: bool = True
+) -> None:
+    """Put whole weights, which every process has, into a sharded model; all unless not `strict`."""
     from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
-    set_model_state_dict(model, dict(weights), options=StateDictOptions(full_state_dict=True))
+    options = StateDictOptions(full_state_dict=True, strict=strict)
+    set_model_state_dict(model, dict(weights), options=options)
 
 
 @contextmanager

@@ -14,8 +14,19 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from llamalite.artifacts import MANIFEST, Artifact, drafting, fingerprint, recover, to_plain
+from llamalite.artifacts import (
+    MANIFEST,
+    Artifact,
+    code_hash,
+    draft_of,
+    drafting,
+    fingerprint,
+    recover,
+    resumable,
+    to_plain,
+)
 from llamalite.presets import RunPreset, get_preset
+from llamalite.processes import Group, joined
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,8 @@ class Stage:
     """Stages whose artifacts it reads."""
     recipe: str
     """Module with `run(config, inputs, draft, seed)`; imported only when the stage runs."""
+    files: tuple[str, ...] = ()
+    """Settings that name files of the user's: the stage is stale when these files change."""
 
 
 STAGES: tuple[Stage, ...] = (
@@ -48,6 +61,7 @@ STAGES: tuple[Stage, ...] = (
         summary="train the SentencePiece tokenizer on the corpus",
         inputs=("world",),
         recipe="llamalite.text.recipe",
+        files=("model", "corpus"),
     ),
     Stage(
         name="pretrain",
@@ -55,6 +69,7 @@ STAGES: tuple[Stage, ...] = (
         summary="pretrain the base model on the weighted mixture of sources",
         inputs=("world", "tokenizer"),
         recipe="llamalite.pretraining.recipe",
+        files=("corpus",),
     ),
     Stage(
         name="sft",
@@ -62,6 +77,7 @@ STAGES: tuple[Stage, ...] = (
         summary="fine-tune it on demonstrations into the first chat model",
         inputs=("world", "tokenizer", "pretrain"),
         recipe="llamalite.sft.recipe",
+        files=("data",),
     ),
     Stage(
         name="evaluate",
@@ -118,7 +134,9 @@ def run_stages(
 
     A stage runs again when its config, its seed or the content of its inputs changed, or when it
     is named in `force`. Interrupted stages resume. `folder` overrides `<out>/<preset>-seed<seed>`.
-    Raises ValueError for an unknown preset or stage, and when another run holds the folder.
+    Under torchrun or srun every process calls this; the first does it all but the training, in
+    which the others take part. Raises ValueError for an unknown preset or stage, for another number
+    of processes than a stage is set up for, and when another run holds the folder.
     """
     chosen = get_preset(preset) if isinstance(preset, str) else preset
     last = STAGES.index(get_stage(until))
@@ -127,13 +145,29 @@ def run_stages(
     folder = Path(folder) if folder else run_folder(out, chosen.name, seed)
     events = events or Events()
     done: dict[str, Artifact] = {}
-    with locked(folder):
-        events.planned(folder, plan_states(chosen, seed, folder, until, force))
-        for stage in STAGES[: last + 1]:
-            inputs = {name: done[name] for name in stage.inputs}
-            config = chosen.config(stage.name)
-            fresh = None if stage.name in force else find_fresh(stage, config, inputs, folder, seed)
-            done[stage.name] = fresh or run_stage(stage, config, inputs, folder, seed, events)
+    with joined() as group:
+        if not group.leads:
+            return follow(group, chosen, folder, seed)
+        with locked(folder):
+            rows = plan_states(chosen, seed, folder, until, force)
+            events.planned(folder, rows)
+            for stage, state in rows:
+                if state != "done":
+                    check_processes(stage, chosen.config(stage.name), group)
+            other_code = []
+            for stage in STAGES[: last + 1]:
+                inputs = {name: done[name] for name in stage.inputs}
+                config = chosen.config(stage.name)
+                fresh = None
+                if stage.name not in force:
+                    fresh = find_fresh(stage, config, inputs, folder, seed)
+                if fresh and fresh.manifest["code_hash"] != code_hash():
+                    other_code.append(stage.name)
+                done[stage.name] = fresh or run_stage(
+                    stage, config, inputs, folder, seed, events, group
+                )
+            _notice_other_code(events, other_code)
+        group.tell({"end": list(done)})
     return done
 
 
@@ -154,28 +188,48 @@ def run_one(
     stage = get_stage(name)
     folder = run_folder(out, chosen.name, seed)
     events = events or Events()
-    with locked(folder):
-        inputs: dict[str, Artifact] = {}
-        for needed in STAGES[: STAGES.index(stage)]:
-            if needed.name not in _ancestors(stage):
-                continue
-            its_inputs = {key: inputs[key] for key in needed.inputs}
-            config = chosen.config(needed.name)
-            recover(folder / needed.name)
-            if not (folder / needed.name).exists():
-                inputs[needed.name] = run_stage(needed, config, its_inputs, folder, seed, events)
-                continue
-            artifact = Artifact.open(folder / needed.name)
-            inputs[needed.name] = artifact
-            changed = differences(artifact.manifest["config"], to_plain(config))
-            if changed:
-                events.noticed(f"using {artifact.path}, made with {', '.join(changed)}")
-        config = chosen.config(stage.name)
-        its_inputs = {key: inputs[key] for key in stage.inputs}
-        fresh = find_fresh(stage, config, its_inputs, folder, seed)
-        if fresh:
-            events.noticed(f"{fresh.path} is up to date")
-        return fresh or run_stage(stage, config, its_inputs, folder, seed, events)
+    with joined() as group:
+        if not group.leads:
+            return follow(group, chosen, folder, seed)[name]
+        with locked(folder):
+            inputs: dict[str, Artifact] = {}
+            for needed in STAGES[: STAGES.index(stage)]:
+                if needed.name in _ancestors(stage):
+                    its_inputs = {key: inputs[key] for key in needed.inputs}
+                    inputs[needed.name] = _standing(
+                        needed, chosen, its_inputs, folder, seed, events, group
+                    )
+            config = chosen.config(stage.name)
+            its_inputs = {key: inputs[key] for key in stage.inputs}
+            made = find_fresh(stage, config, its_inputs, folder, seed)
+            if made:
+                events.noticed(f"{made.path} is up to date")
+                _notice_other_code(events, [name] * (made.manifest["code_hash"] != code_hash()))
+            else:
+                made = run_stage(stage, config, its_inputs, folder, seed, events, group)
+        group.tell({"end": [name]})
+    return made
+
+
+def _standing(
+    stage: Stage,
+    preset: RunPreset,
+    inputs: Mapping[str, Artifact],
+    folder: Path,
+    seed: int,
+    events: Events,
+    group: Group,
+) -> Artifact:
+    """A stage's artifact as it stands, whatever it was made with; made if it lacks."""
+    config = preset.config(stage.name)
+    recover(folder / stage.name)
+    if not (folder / stage.name).exists():
+        return run_stage(stage, config, inputs, folder, seed, events, group)
+    artifact = Artifact.open(folder / stage.name)
+    changed = differences(artifact.manifest["config"], to_plain(config))
+    if changed:
+        events.noticed(f"using {artifact.path}, made with {', '.join(changed)}")
+    return artifact
 
 
 def run_stage(
@@ -185,17 +239,66 @@ def run_stage(
     folder: Path,
     seed: int,
     events: Events | None = None,
+    group: Group | None = None,
 ) -> Artifact:
-    """Run one stage whatever stands there, resuming its own interrupted draft; its artifact."""
-    events = events or Events()
+    """Run one stage whatever stands there, resuming its own interrupted draft; its artifact.
+
+    Raises ValueError for another number of processes than the stage is set up for.
+    """
+    events, group = events or Events(), group or Group()
+    check_processes(stage, config, group)
     events.started(stage)
     recipe: Callable[..., None] = import_module(stage.recipe).run
     path = folder / stage.name
-    with drafting(path, stage.name, config, inputs, seed) as draft:
+    drafted = drafting(
+        path, stage.name, config, inputs, seed, files=stage.files, notice=events.noticed
+    )
+    with drafted as draft:
+        if _processes_of(config):
+            group.tell({"train": stage.name})
         recipe(config, dict(inputs), draft, seed)
+        if _processes_of(config):
+            group.wait_until_done()
     artifact = Artifact.open(path)
     events.finished(stage, artifact)
     return artifact
+
+
+def follow(group: Group, preset: RunPreset, folder: Path, seed: int) -> dict[str, Artifact]:
+    """What all processes but the first do: train as they are told; the artifacts in the end."""
+    while "train" in (order := group.listen()):
+        stage = get_stage(order["train"])
+        recipe: Callable[..., None] = import_module(stage.recipe).run
+        # the leader has just verified them
+        inputs = {name: Artifact.open(folder / name, verify=False) for name in stage.inputs}
+        recipe(preset.config(stage.name), inputs, draft_of(folder / stage.name), seed)
+        group.done()
+    return {name: Artifact.open(folder / name, verify=False) for name in order["end"]}
+
+
+def check_processes(stage: Stage, config: Any, group: Group) -> None:
+    """ValueError where a stage is set up for another number of processes than were started."""
+    wanted = _processes_of(config)
+    if wanted and wanted != group.world:
+        raise ValueError(
+            f"{stage.name}.parallel is set up for {wanted} process{'es' * (wanted > 1)} and "
+            f"{group.world} started; start {wanted} (torchrun --nproc-per-node, srun) or set "
+            f"{stage.name}.parallel.data_parallel x tensor_parallel to {group.world}"
+        )
+
+
+def _processes_of(config: Any) -> int:
+    """Number of processes a stage trains on; 0 for stages that do not train."""
+    machine = getattr(config, "parallel", None)
+    return machine.processes if machine is not None else 0
+
+
+def _notice_other_code(events: Events, stages: list[str]) -> None:
+    if stages:
+        events.noticed(
+            f"{', '.join(stages)} made by other code than today's; "
+            f"llamalite run --force {','.join(stages)} makes anew"
+        )
 
 
 def find_fresh(
@@ -207,29 +310,30 @@ def find_fresh(
     if not path.exists():
         return None
     artifact = Artifact.open(path)
-    same = artifact.fingerprint == fingerprint(stage.name, config, inputs, seed)
+    same = artifact.fingerprint == fingerprint(stage.name, config, inputs, seed, stage.files)
     return artifact if same else None
 
 
 def plan_states(
     preset: RunPreset, seed: int, folder: Path, until: str, force: tuple[str, ...] = ()
 ) -> list[tuple[Stage, str]]:
-    """What `run_stages` would do with each stage: "done", "stale", "resume" or "to do"."""
+    """What `run_stages` would do with each stage: "done", "stale", "resume" or "to do".
+
+    A half-done draft is resumed only where settings, inputs and code are those of now.
+    """
     rows: list[tuple[Stage, str]] = []
     done: dict[str, Artifact] = {}
     for stage in STAGES[: STAGES.index(get_stage(until)) + 1]:
-        path = folder / stage.name
-        fresh = None
-        if stage.name not in force and all(name in done for name in stage.inputs):
+        path, config = folder / stage.name, preset.config(stage.name)
+        state = "stale" if path.exists() else "to do"
+        if all(name in done for name in stage.inputs):
             inputs = {name: done[name] for name in stage.inputs}
-            fresh = find_fresh(stage, preset.config(stage.name), inputs, folder, seed)
-        if fresh:
-            done[stage.name] = fresh
-            rows.append((stage, "done"))
-        elif path.with_name(path.name + ".partial").exists():
-            rows.append((stage, "resume"))
-        else:
-            rows.append((stage, "stale" if path.exists() else "to do"))
+            fresh = find_fresh(stage, config, inputs, folder, seed)
+            if fresh and stage.name not in force:
+                done[stage.name], state = fresh, "done"
+            elif resumable(path, fingerprint(stage.name, config, inputs, seed, stage.files)):
+                state = "resume"
+        rows.append((stage, state))
     return rows
 
 

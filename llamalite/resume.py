@@ -228,7 +228,7 @@ def latest_checkpoint(folder: Path) -> Path | None:
     """The newest whole resume state in a folder; half-written ones are removed."""
     if not folder.is_dir():
         return None
-    for left in folder.glob(f"resume-*{_PARTIAL}"):
+    for left in folder.glob(f"resume-*{_PARTIAL}") if rank_zero_only.rank == 0 else ():
         discard(left)
     return max(folder.glob("resume-*.ckpt"), default=None)
 
@@ -280,6 +280,8 @@ class MetricsTable(Logger):
         self.path = path
         self.columns: list[str] | None = None
         rows = []
+        if rank_zero_only.rank != 0:
+            return
         if path.exists():
             with path.open(newline="", encoding="utf-8") as stream:
                 rows = [row for row in csv.reader(stream) if row]

@@ -122,6 +122,8 @@ class TrainingModule(LightningModule):
     def on_fit_start(self) -> None:
         if self.parallel.sharded and self.initial_weights is not None:
             parallel.load_full_weights(self.model, self.initial_weights)
+        elif self.parallel.sharded and self.trainer.ckpt_path is None:
+            parallel.draw_weights(self.model, self.seed)
         self.initial_weights = None
         self.loss_function = parallel.compiled(
             type(self).loss_and_metrics,

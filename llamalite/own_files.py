@@ -1,0 +1,70 @@
+"""Files of the user's that a setting names: which they are, and what they hold as one hash.
+
+A stage that reads them is stale when their content changes, not only when their names do.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+HUB = "hub:"
+"""What the name of a dataset of the hub begins with; it has no file here to look at."""
+
+
+def matching_files(where: str) -> list[Path]:
+    """Files that a path, a folder (with all below it) or a pattern names, in order of name."""
+    path = Path(where).expanduser()
+    if path.is_file():
+        return [path]
+    pattern = str(path / "**" / "*") if path.is_dir() else str(path)
+    found = (Path(name) for name in glob.glob(pattern, recursive=True))
+    return sorted(file for file in found if file.is_file())
+
+
+def contents(config: Any, settings: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Number, bytes and hash of the files behind each of a config's settings that name some.
+
+    A setting is a path or pattern, or a mapping of names to such. Datasets of the hub are left
+    out. Raises ValueError for a file that cannot be read.
+    """
+    named: dict[str, str] = {}
+    for setting in settings:
+        value = getattr(config, setting, None)
+        if isinstance(value, Mapping):
+            named |= {f"{setting}.{key}": each for key, each in value.items()}
+        elif value:
+            named[setting] = str(value)
+    return {
+        setting: _content(where)
+        for setting, where in sorted(named.items())
+        if where and not where.startswith(HUB)
+    }
+
+
+def _content(where: str) -> dict[str, Any]:
+    """One hash over names, sizes and hashes of all files; names count from their common folder."""
+    files = matching_files(where)
+    total, whole = 0, hashlib.sha256()
+    base = Path(where).expanduser()
+    for file in files:
+        try:
+            state = file.stat()
+            content = _sha256(str(file), state.st_size, state.st_mtime_ns, state.st_ino)
+        except OSError as error:
+            raise ValueError(f"cannot read {file}: {error.strerror}; check its rights") from None
+        name = file.relative_to(base).as_posix() if base.is_dir() else file.name
+        whole.update(f"{name}\0{state.st_size}\0{content}\n".encode("utf-8", "surrogatepass"))
+        total += state.st_size
+    return {"files": len(files), "bytes": total, "sha256": whole.hexdigest()}
+
+
+@lru_cache(maxsize=100_000)
+def _sha256(file: str, size: int, changed: int, number: int) -> str:
+    """sha256 of a file, read in pieces, and once in a process as long as nobody touches it."""
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
