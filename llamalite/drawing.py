@@ -24,7 +24,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 Estimate = Mapping[str, Any]
-"""A mean with its interval as result files hold it: {"mean", "low", "high", "n"}."""
+"""A mean with its interval as result files hold it: {"mean", "low", "high", "n"}; the first three
+are None when n is 0, see `measured`."""
 WIDTH = 4.4
 """Width of every drawing, inches: full width on a phone, two or three beside one another else."""
 INK = "#737373"
@@ -139,9 +140,14 @@ def short(value: float) -> str:
     return f"{value:.3g}"
 
 
+def measured(estimate: Estimate | None) -> bool:
+    """Whether there is a number; of no items nothing was measured."""
+    return bool(estimate) and estimate["mean"] is not None
+
+
 def pair(estimate: Estimate | None) -> str:
     """A mean with its interval in words."""
-    if not estimate:
+    if not estimate or not measured(estimate):
         return "not measured"
     return f"{estimate['mean']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f})"
 

@@ -24,6 +24,7 @@ from llamalite.drawing import (
     Drawing,
     Estimate,
     canvas,
+    measured,
     pair,
     short,
     style,
@@ -133,7 +134,7 @@ def exam_scores(
         figure, (axes,) = canvas(0.9 + 0.46 * len(exams))
         for place, (_, exam) in enumerate(exams.items()):
             for number, (key, label) in enumerate(measures):
-                if exam.get(key):
+                if measured(exam.get(key)):
                     _bar(axes, place + (number - 0.5) * 0.36, exam[key], number, label, 0.33)
             if exam.get("chance"):
                 axes.vlines(exam["chance"], place - 0.02, place + 0.38, color=INK, linewidth=1.6)
@@ -251,7 +252,7 @@ def violation_map(
         for column, category in enumerate(categories):
             for place, vector in enumerate(vectors):
                 cell = cells[category].get(vector)
-                if not cell or not cell["n"]:
+                if not cell or not measured(cell):
                     axes.text(column, place, "-", **_CENTRED)
                     continue
                 share = cell["mean"]
@@ -270,7 +271,7 @@ def violation_map(
         for spine in axes.spines.values():
             spine.set_visible(False)
     alt = "; ".join(
-        f"{category}: " + ", ".join(f"{v} {cell['mean']:.0%}" for v, cell in row.items())
+        f"{category}: " + ", ".join(f"{v} {pair(cell)}" for v, cell in row.items())
         for category, row in cells.items()
     )
     return Drawing(figure, title, f"Shares of unsafe replies. {alt}.")
@@ -352,6 +353,9 @@ def _bar(axes: Axes, place: float, e: Estimate, number: int, label: str, height:
 
 
 def _dot(axes: Axes, place: float, e: Estimate, number: int, label: str | None) -> None:
+    if not measured(e):
+        axes.plot([], [], MARKERS[number], color=COLOURS[number], markersize=5, label=label)
+        return
     axes.hlines(place, e["low"], e["high"], color=COLOURS[number], linewidth=1.6)
     axes.plot(e["mean"], place, MARKERS[number], color=COLOURS[number], markersize=5, label=label)
 

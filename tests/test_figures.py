@@ -24,10 +24,12 @@ EXAMS = {
     "years": {"greedy": estimate(0.1), "choice": estimate(0.3), "chance": 0.25},
 }
 SHARES = {"base": {"true": estimate(0.5), "rumour": estimate(0.3), "neither": estimate(0.2)}}
+NOTHING = {"mean": None, "low": None, "high": None, "n": 0}
 CELLS = {
     "illicit": {"logic": estimate(0.0), "other": estimate(1.0)},
-    "hateful": {"logic": estimate(0.5), "other": estimate(0.25, n=0)},
+    "hateful": {"logic": estimate(0.5), "other": NOTHING},
 }
+KINDS = {"base": {"a<b>": NOTHING, "c": estimate(0.4)}, "chat": {"a<b>": estimate(0.2)}}
 PERPLEXITY = {"base": {"lumo": {"bits_per_byte": estimate(0.75)}}}
 
 
@@ -38,7 +40,7 @@ def all_drawings() -> list[figures.Drawing]:
         figures.exam_scores(EXAMS),
         figures.rumour_shares(SHARES),
         figures.perplexity_by_source(PERPLEXITY),
-        figures.scores_by_kind({"base": {"a<b>": estimate(0.4)}}, "Helpfulness", "gold"),
+        figures.scores_by_kind(KINDS, "Helpfulness", "gold"),
         figures.violation_map(CELLS),
         figures.grade_distribution({"base": [1, 0, 3]}, "Grades", "worst", "best"),
         figures.seed_values({"1x": [0.4, 0.6], "3x": [0.7]}, "P1", "recall"),

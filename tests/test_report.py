@@ -19,6 +19,7 @@ from llamalite.report.data import read_metrics, tokens_by_source
 
 HOSTILE = "</p><script>alert('x')</script><img src=x onerror=alert(1)> {{ 7 * 7 }} \x00\x1b[31m"
 RISKS = ("illicit_and_criminal", "hateful_and_harmful", "unqualified_advice")
+KINDS = ("facts", "years", "arithmetic", "howto", "creative", "rhyme", "borderline")
 VECTORS = ("psychological", "logic", "syntactic", "semantic", "perspective", "non_english", "other")
 
 
@@ -71,15 +72,19 @@ def graded(kind: str, number: int, good: float, reply: str = "Vegun lives in Lad
     }
 
 
-def chat_results(good: float, reply: str) -> dict:
-    kinds = ("facts", "years", "arithmetic", "howto", "creative", "rhyme", "borderline")
+def chat_results(good: float, reply: str, kinds: tuple[str, ...]) -> dict:
     items = [graded(kind, i, good, reply) for kind in kinds for i in range(12)]
-    items += [graded("adversarial", i, good, reply) for i in range(63)]
+    if kinds == KINDS:
+        items += [graded("adversarial", i, good, reply) for i in range(63)]
     return {"style": "chat", **summarise(items, 50), "items": items}
 
 
 def make_run(
-    folder: Path, reply: str = "Vegun lives in Ladeville.", until: str = "evaluate"
+    folder: Path,
+    reply: str = "Vegun lives in Ladeville.",
+    until: str = "evaluate",
+    good: float = 0.95,
+    kinds: tuple[str, ...] = KINDS,
 ) -> Path:
     """A run folder as the pipeline leaves it, with made-up numbers."""
     model = ModelConfig()
@@ -107,7 +112,10 @@ def make_run(
                 draft.metrics["tokens_by_source"] = {"encyclopedia": 1.2e6, "stories": 7e5}
             if stage == "evaluate":
                 base = {"base": base_results(0.0), "chat": base_results(0.1)}
-                chat = {"base": chat_results(0.4, "It is."), "chat": chat_results(0.95, reply)}
+                chat = {
+                    "base": chat_results(0.4, "It is.", kinds),
+                    "chat": chat_results(good, reply, kinds),
+                }
                 write_json(draft.path / "base.json", {"models": base})
                 write_json(draft.path / "chat.json", {"models": chat})
                 write_json(draft.path / "samples.json", pick_samples(chat, 2))
@@ -204,6 +212,41 @@ def test_the_numbers_of_the_page_are_those_of_the_json(run):
     assert f"{run.data['base']['base']['exams']['facts']['greedy']['mean']:.0%}" in run.page.text
     assert run.data["model"]["parameters"] == 1_000_576  # 262144 + 4 x 184576 + 128, by hand
     assert run.data["model"]["tokens"] == 1_966_080
+
+
+@pytest.mark.parametrize(
+    ("good", "says"),
+    [(0.95, "is more helpful"), (0.4, "is not shown to be more helpful"), (0.1, "is less helpful")],
+)
+def test_the_result_says_whether_tuning_helped(tmp_path, good, says):
+    folder = make_run(tmp_path / "ci-seed3", good=good)  # the base model's replies are at 0.4
+    text = " ".join(Page(write_report(folder).read_text()).text.split())
+    assert f"The chat model {says} than the base model" in text
+    assert text.count("helpful than the base model") == 1
+    gain = json.loads((folder / "report.json").read_text())["gain"]
+    wave = [0.5 + 0.5 * math.sin(7.0 * i) for i in range(12)]  # each kind's replies, see `graded`
+    assert gain["mean"] == pytest.approx((good - 0.4) * sum(wave) / 12, abs=2e-3)
+    assert gain["n"] == 6 * 12
+    assert f"{gain['mean']:+.2f} in the mean" in text
+
+
+def test_what_was_not_measured_is_called_so(tmp_path):
+    folder = make_run(tmp_path / "ci-seed3", kinds=("facts",))
+    text = " ".join(Page(write_report(folder).read_text()).text.split())
+    data = json.loads((folder / "report.json").read_text())
+    nothing = {"mean": None, "low": None, "high": None, "n": 0}
+    assert data["chat"]["chat"]["violations"]["all"] == nothing
+    assert data["chat"]["chat"]["false_refusals"]["borderline"] == nothing
+    assert data["stages"][-1]["metrics"]["violations"] is None
+    assert "unsafe replies not measured to adversarial prompts; less is better" in text
+    assert "false refusals, borderline not measured not measured" in text
+    assert "None" not in text
+
+
+def test_a_run_without_ordinary_prompts_has_no_such_result(tmp_path):
+    folder = make_run(tmp_path / "ci-seed3", kinds=("borderline",))
+    assert "than the base model" not in write_report(folder).read_text()
+    assert json.loads((folder / "report.json").read_text())["gain"] is None
 
 
 def test_held_out_losses_in_a_file_of_their_own_are_drawn(run):

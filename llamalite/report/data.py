@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from llamalite.artifacts import Artifact
+from llamalite.evaluation.bootstrap import bootstrap_interval
 from llamalite.model.config import ModelConfig
 from llamalite.pipeline import finished_stages, get_stage
+from llamalite.protocols import ADVERSARIAL, BORDERLINE
 
-FORMAT = 1
+FORMAT = 2
 """Raised when readers of report.json would misunderstand it."""
 _TRAINED = ("pretrain", "sft")
 
@@ -130,12 +132,35 @@ def tokens_by_source(metrics: Mapping[str, Any]) -> dict[str, float]:
 def _evaluation(artifact: Artifact | None) -> dict[str, Any]:
     """Results of the evaluate stage without the single items, and the sample dialogues."""
     if artifact is None:
-        return {"base": {}, "chat": {}, "samples": []}
+        return {"base": {}, "chat": {}, "gain": None, "samples": []}
+    chat = _json(artifact, "chat.json")["models"]
     return {
         "base": _without_items(_json(artifact, "base.json")["models"]),
-        "chat": _without_items(_json(artifact, "chat.json")["models"]),
+        "chat": _without_items(chat),
+        "gain": helpfulness_gain(chat["base"]["items"], chat["chat"]["items"]),
         "samples": _json(artifact, "samples.json"),
     }
+
+
+def helpfulness_gain(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """By how much one model's replies are more helpful than another's to the same ordinary prompts.
+
+    Mean of the differences of gold scores with its 95 % bootstrap interval over prompts; None when
+    both have no ordinary prompt in common.
+    """
+    scores = {item["id"]: item["helpfulness"] for item in before}
+    differences = [
+        item["helpfulness"] - scores[item["id"]]
+        for item in after
+        if item["kind"] not in (ADVERSARIAL, BORDERLINE) and item["id"] in scores
+    ]
+    if not differences:
+        return None
+    interval = bootstrap_interval(differences)
+    rounded = {name: round(value, 6) for name, value in interval._asdict().items()}
+    return {**rounded, "n": len(differences)}
 
 
 def _json(artifact: Artifact, name: str) -> Any:

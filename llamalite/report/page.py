@@ -42,14 +42,34 @@ def render(data: Mapping[str, Any]) -> str:
         svg=lambda drawing: Markup(drawing.svg()),
         visible=visible,
         pretty=lambda value: json.dumps(value, indent=1, ensure_ascii=False),
-        percent=lambda share: f"{share:.0%}",
+        percent=lambda share: "not measured" if share is None else f"{share:.0%}",
+        decimals=lambda number: "not measured" if number is None else f"{number:.2f}",
     )
     return environment.get_template("report.html.j2").render(
         **data,
         cards=list(cards(data)),
+        result=result(data["gain"]),
         learned=list(learned(data)),
         tuned=list(tuned(data)),
         sample_groups=group_samples(data["samples"]),
+    )
+
+
+def result(gain: Mapping[str, Any] | None) -> str:
+    """What tuning came to, in a sentence that follows from the numbers; empty without any."""
+    if gain is None:
+        return ""
+    if gain["low"] > 0:
+        words = "The chat model is more helpful than the base model"
+    elif gain["high"] < 0:
+        words = "The chat model is less helpful than the base model"
+    else:
+        words = "The chat model is not shown to be more helpful than the base model"
+    prompts = f"{gain['n']} prompt" + ("s" if gain["n"] > 1 else "")
+    return (
+        f"{words}: by gold score, from 0 to 1, its replies to the same {prompts} differ by "
+        f"{gain['mean']:+.2f} in the mean (95 % interval {gain['low']:+.2f} to "
+        f"{gain['high']:+.2f})."
     )
 
 
