@@ -102,7 +102,9 @@ def explain(error: Exception) -> str:
         name = error.filename
         if error.errno != errno.EROFS and isinstance(name, str) and _unreadable(name):
             return f"cannot read {name}: {error.strerror}; see its permissions, or name another"
-        return f"cannot write {name or ''}: {error.strerror}; choose another folder with --out"
+        return (
+            f"cannot write {name or 'a file'}: {error.strerror}; choose another folder with --out"
+        )
     return " ".join(str(error).split())
 
 
