@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ CHECKPOINT = "resume-{step:09d}.ckpt"
 _PARTIAL = ".partial"
 
 
+@runtime_checkable
 class Stream(Protocol):
     """Batches of a run, in order: each item is one optimizer step's micro-batches.
 

@@ -6,12 +6,13 @@ corpus may be larger than the machine. The tokenizer and pretraining read the sa
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from llamalite.own_files import HUB, matching_files
 
 _KINDS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".txt": "text"}
 
@@ -52,28 +53,27 @@ def open_source(source: str, where: str, cache: Path | None = None) -> Any:
     from datasets import load_dataset
 
     folder = str(cache) if cache else None
-    if where.startswith("hub:"):
-        name, config, split = [*where[4:].split(":"), "", ""][:3]
+    if where.startswith(HUB):
+        name, config, split = [*where.removeprefix(HUB).split(":"), "", ""][:3]
         documents: Any = load_dataset(
             name, config or None, split=split or "train", cache_dir=folder
         )
     else:
-        path = Path(where).expanduser()
-        pattern = str(path / "**" / "*") if path.is_dir() else str(path)
-        files = sorted(f for f in glob.glob(pattern, recursive=True) if Path(f).is_file())
-        kinds = {_KINDS.get(Path(file).suffix) for file in files}
+        files = matching_files(where)
+        kinds = {_KINDS.get(file.suffix) for file in files}
         if not files:
             raise ValueError(f"no file fits {where!r}, the corpus of source {source!r}; check it")
         if None in kinds or len(kinds) > 1:
             raise ValueError(
                 f"{where!r}, the corpus of source {source!r}, must hold files of one kind among "
-                f"{', '.join(_KINDS)}; found {sorted({Path(f).suffix for f in files})}"
+                f"{', '.join(_KINDS)}; found {sorted({f.suffix for f in files})}"
             )
-        if not any(Path(file).stat().st_size for file in files):
+        if not any(file.stat().st_size for file in files):
             raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
         try:
             kind = str(kinds.pop())
-            documents = load_dataset(kind, data_files=files, split="train", cache_dir=folder)
+            names = [str(file) for file in files]
+            documents = load_dataset(kind, data_files=names, split="train", cache_dir=folder)
         except Exception as error:  # the library's own errors are many and long
             reason = str(error.__cause__ or error).splitlines()[0]
             raise ValueError(f"cannot read {where!r}, the corpus of {source!r}: {reason}") from None
