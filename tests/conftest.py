@@ -9,7 +9,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two would collapse on a busy machine
 
-install_import_hook(["llamalite.model", "llamalite.text.packing"], "beartype.beartype")
+SHAPED = ("model", "text.packing", "evaluation", "protocols")
+"""Modules and folders that handle tensors, and what they are given."""
+install_import_hook([f"llamalite.{name}" for name in SHAPED], "beartype.beartype")
 
 settings.register_profile("llamalite", deadline=None)
 settings.load_profile("llamalite")

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 import pytest
 from beartype import BeartypeConf, BeartypeStrategy
 from beartype.door import is_bearable
+from jaxtyping import TypeCheckError
 
 from llamalite import protocols, world
 from llamalite.protocols import ADVERSARIAL, BORDERLINE
@@ -139,3 +140,11 @@ def test_a_grader_that_keeps_its_prompts_is_a_reward():
     assert reward(dialogues, careful).shape == (len(asked),)
     assert float(reward(dialogues, careful).min()) >= 0.9  # as `demonstrate` promises
     assert float(reward(dialogues, [""] * len(asked)).max()) == 0
+
+
+def test_what_does_not_fit_is_refused_where_tests_run():
+    """The hook of tests/conftest.py looks at stages too, and at what they are given."""
+    from llamalite.evaluation.replies import grade_replies
+
+    with pytest.raises(TypeCheckError, match="grader"):
+        grade_replies(WORLD, [], [])
