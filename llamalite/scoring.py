@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from llamalite.protocols import Prompt, Reward
+from llamalite.protocols import Dialogue, Reward
 from llamalite.shapes import Tensor
 
 Combine = Callable[[Mapping[str, Tensor], Tensor], Tensor]
 """(scores_B by reward model, is_safety_B) -> the logit of R_c, one for each reply."""
+
+
+class Asked(Protocol):
+    """What scoring must know of a prompt; a `llamalite.protocols.Prompt` is one."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def messages(self) -> Dialogue: ...
+    @property
+    def is_safety(self) -> bool: ...
 
 
 class Scoring(NamedTuple):
@@ -30,7 +41,7 @@ def alone(reward: Reward, name: str = "score") -> Scoring:
 
 
 def score(
-    scoring: Scoring, prompts: Sequence[Prompt], replies: Sequence[str]
+    scoring: Scoring, prompts: Sequence[Asked], replies: Sequence[str]
 ) -> dict[str, list[float]]:
     """Every reward model's scores, as they are. ValueError when one does not score each reply."""
     dialogues = [prompt.messages for prompt in prompts]
@@ -50,7 +61,7 @@ def score(
 def combined(
     scoring: Scoring,
     scores: Mapping[str, Sequence[float]],
-    prompts: Sequence[Prompt],
+    prompts: Sequence[Asked],
     replies: Sequence[str],
 ) -> Tensor:
     """One score for each reply, float32. ValueError names prompts with a score not finite."""
@@ -64,7 +75,7 @@ def combined(
 
 
 def refuse_unusable(
-    name: str, prompts: Sequence[Prompt], replies: Sequence[str], values: Sequence[float]
+    name: str, prompts: Sequence[Asked], replies: Sequence[str], values: Sequence[float]
 ) -> None:
     """ValueError, with the prompts, when a score is NaN or infinite: nothing can be learned."""
     bad = [i for i, value in enumerate(values) if not math.isfinite(value)]

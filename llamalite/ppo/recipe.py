@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llamalite import parallel
-from llamalite.artifacts import write_json
-from llamalite.model.checkpoint import model_from_state, read_safetensors
+from llamalite.artifacts import Artifact, Draft, write_json
+from llamalite.model.checkpoint import (
+    load_model,
+    model_from_state,
+    read_safetensors,
+    save_model,
+)
 from llamalite.model.transformer import Transformer
 from llamalite.ppo.config import PPOConfig
 from llamalite.ppo.loop import Iterations, Task
@@ -22,12 +27,16 @@ from llamalite.ppo.module import (
 )
 from llamalite.ppo.rollout import count
 from llamalite.ppo.sharding import frozen
+from llamalite.prompt_mix import mixed_prompts
 from llamalite.protocols import Grader, Prompt
 from llamalite.resume import StreamData
 from llamalite.scoring import Scoring
 from llamalite.text.chat import encode_prompt
 from llamalite.text.tokenizer import Tokenizer
 from llamalite.training import fit
+
+HELD_OUT_FROM = 1_000_000
+"""Index of the first held-out prompt of each kind; no round's training prompts come near it."""
 
 
 class Tuned(NamedTuple):
@@ -39,6 +48,51 @@ class Tuned(NamedTuple):
     report: dict[str, Any]
     evaluations: list[dict[str, Any]]
     """The looks at the held-out prompts, in order."""
+
+
+def run(
+    config: PPOConfig,
+    inputs: dict[str, Artifact],
+    draft: Draft,
+    seed: int,
+    *,
+    scoring: Scoring | None = None,
+    value: ValueModel | None = None,
+) -> None:
+    """Write the policy kept, its tokenizer, metrics.csv, iterations.csv and evaluations.json.
+
+    Inputs: `world` and `policy`, the model to begin with and the reference (in the paper the
+    round's rejection sampling). `scoring` is needed; `value` is where the value model begins.
+    Called again on a draft that was cut short, it goes on from the last resume state.
+    """
+    if scoring is None:
+        raise ValueError("no reward model was given; give a scoring")
+    from llamalite.world import Grader as TruthfulGrader
+    from llamalite.world import World
+
+    world = World.load(inputs["world"].file("world.json"))
+    shares = {"safety_share": config.safety_share, "borderline_share": config.borderline_share}
+    tokenizer = Tokenizer.load(inputs["policy"].file("tokenizer.model"))
+    tuned = tune(
+        config,
+        load_model(inputs["policy"].path),
+        tokenizer,
+        mixed_prompts(world, config.prompts, first=config.first_prompt, **shares),
+        mixed_prompts(world, config.held_out, first=HELD_OUT_FROM, **shares),
+        scoring,
+        seed,
+        work=draft.work,
+        value=value,
+        grader=TruthfulGrader(world),
+        metrics_file=draft.path / "metrics.csv",
+        iterations_file=draft.path / "iterations.csv",
+    )
+    if tuned.policy is None:
+        return
+    save_model(draft.path, tuned.policy)
+    tokenizer.save(draft.path / "tokenizer.model")
+    write_results(draft.path, tuned)
+    draft.metrics.update(tuned.report)
 
 
 def tune(

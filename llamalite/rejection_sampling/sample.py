@@ -1,0 +1,94 @@
+"""N replies to every prompt, and what the reward models make of them. Llama 2, section 3.2.3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from llamalite.model.config import SamplingConfig
+from llamalite.model.generate import generate
+from llamalite.model.transformer import Transformer
+from llamalite.protocols import Prompt
+from llamalite.rejection_sampling.candidates import Candidate
+from llamalite.scoring import Scoring, combined, score
+from llamalite.text.chat import encode_prompt
+from llamalite.text.tokenizer import Tokenizer
+
+
+def sample_candidates(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    prompts: Sequence[Prompt],
+    *,
+    n: int,
+    temperatures: Sequence[float],
+    max_new_tokens: int,
+    top_p: float = 1.0,
+    seed: int = 0,
+    version: str = "",
+    fingerprint: str = "",
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Candidate]:
+    """`n` replies to each prompt, n / len(temperatures) at each temperature, prompt by prompt.
+
+    The replies of a prompt at one temperature share one reading of it. The same seed gives the same
+    replies. Raises ValueError when `n` does not divide, or a prompt leaves no room for a reply.
+    """
+    each = n // len(temperatures)
+    if each * len(temperatures) != n:
+        raise ValueError(
+            f"{n} candidates do not divide among {len(temperatures)} temperatures; "
+            f"choose a multiple of {len(temperatures)}"
+        )
+    encoded = [encode_prompt(tokenizer, prompt.messages) for prompt in prompts]
+    found: list[list[Candidate]] = [[] for _ in prompts]
+    for number, temperature in enumerate(temperatures):
+        drawn = generate(
+            model,
+            encoded,
+            SamplingConfig(max_new_tokens, temperature=temperature, top_p=top_p),
+            eos_id=tokenizer.eos_id,
+            n=each,
+            seed=seed + number,
+            on_progress=on_progress,
+        )
+        for mine, prompt, completions in zip(found, prompts, drawn, strict=True):
+            mine += [
+                Candidate(
+                    prompt_id=prompt.id,
+                    kind=prompt.kind,
+                    is_safety=prompt.is_safety,
+                    messages=tuple(
+                        {"role": m["role"], "content": m["content"]} for m in prompt.messages
+                    ),
+                    text=tokenizer.decode(completion.ids).strip(),
+                    finished=completion.finished,
+                    version=version,
+                    model=fingerprint,
+                    temperature=temperature,
+                    seed=seed + number,
+                    index=index,
+                )
+                for index, completion in enumerate(completions)
+            ]
+    return [candidate for mine in found for candidate in mine]
+
+
+def score_candidates(
+    scoring: Scoring, candidates: Sequence[Candidate], at_once: int = 256
+) -> list[Candidate]:
+    """The candidates with their scores, in place of any they had.
+
+    A reply's score is its own, whatever it is scored with. ValueError names prompts whose score is
+    NaN or infinite.
+    """
+    scored: list[Candidate] = []
+    for first in range(0, len(candidates), at_once):
+        part = candidates[first : first + at_once]
+        replies = [candidate.text for candidate in part]
+        scores = score(scoring, part, replies)
+        ranks = combined(scoring, scores, part, replies).tolist()
+        for i, (candidate, rank) in enumerate(zip(part, ranks, strict=True)):
+            own = {name: values[i] for name, values in scores.items()}
+            scored.append(replace(candidate, scores=own, score=rank))
+    return scored
