@@ -70,7 +70,9 @@ def clipped_value_loss(
     held_BR = old_values_BR + (values_BR - old_values_BR).clamp(-clip, clip)
     held_BR = (held_BR - returns_BR).square()
     loss = 0.5 * masked_mean(torch.maximum(plain_BR, held_BR), mask_BR)
-    return Clipped(loss, masked_mean((held_BR > plain_BR).float(), mask_BR))
+    # inside the clip the two differ by rounding alone
+    clipped_BR = (held_BR > plain_BR) & ((values_BR - old_values_BR).abs() > clip)
+    return Clipped(loss, masked_mean(clipped_BR.float(), mask_BR))
 
 
 def entropy(logits_BRV: Float[Tensor, "B R V"]) -> Float[Tensor, "B R"]:

@@ -20,7 +20,7 @@ CONFIG = settings(
     evaluate_every=2,
     target_kl=1.0,
     mini_batch_size=8,
-    parallel=replace(CPU, checkpoint_steps=3),
+    parallel=replace(CPU, checkpoint_steps=2),
 )
 STEPS = 16
 SERVER = multiprocessing.get_context("forkserver")

@@ -13,7 +13,7 @@ from sharded_ppo_run import process
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["sharded_ppo_run"])
-DEADLINE = 240
+DEADLINE = 500
 
 
 def tune(folder, world):
@@ -54,7 +54,8 @@ def test_two_processes_equal_one_and_free_what_they_put_together(tmp_path):
     for table, other in ((rows, other_rows), (steps, other_steps)):
         assert len(table) == len(other)
         for a, b in zip(table, other, strict=True):
-            a.pop("tokens_per_second", None), b.pop("tokens_per_second", None)
+            for name in ("tokens", "tokens_per_second"):  # fillers differ, and so does the clock
+                a.pop(name, None), b.pop(name, None)
             assert b == pytest.approx(a, rel=5e-3, abs=2e-4)
     assert other_looks[-1]["objective"] == pytest.approx(looks[-1]["objective"], abs=1e-3)
     for name, weight in weights.items():

@@ -118,7 +118,7 @@ def test_an_adaptive_beta_grows_while_the_kl_is_too_large(run):
     _, table, _ = run(iterations=12, target_kl=1e-3, horizon=100)
     betas = [row["beta"] for row in table]
     assert betas[0] == 0.02
-    assert betas[-1] > betas[2] > betas[1]
+    assert all(b > a for a, b in itertools.pairwise(betas[6:]))  # the first KLs are mere noise
     # at most 20 % x 32 / 100 an iteration
     assert all(b / a <= 1.064 + 1e-9 for a, b in itertools.pairwise(betas))
 
@@ -129,11 +129,11 @@ def test_replies_without_an_end_become_rare_when_they_cost(run):
 
     _, table, _ = run(
         alone(nothing),
-        iterations=25,
+        iterations=30,
         whitening="none",
         missing_eos_penalty=4.0,
         beta=0.0,
-        max_new_tokens=4,
+        optimizer=OptimizerConfig(lr=1e-2, schedule="constant"),
     )
     assert table[-1]["eos_rate"] > table[0]["eos_rate"] + 0.3
     assert table[-1]["reply_tokens"] < table[0]["reply_tokens"]
@@ -250,7 +250,7 @@ def test_kill_9_ends_with_the_same_bytes(policy, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert killed_run.start(tmp_path / "policy", whole) == 0
     # within an iteration, at the start of one, and when all steps are done
-    for kill_at in (5, 9, killed_run.STEPS + 1):
+    for kill_at in (7, 9, killed_run.STEPS + 1):
         assert killed_run.start(tmp_path / "policy", killed, kill_at) == -signal.SIGKILL
         assert not (killed / "model.safetensors").exists()
     assert killed_run.start(tmp_path / "policy", killed) == 0

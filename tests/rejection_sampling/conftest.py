@@ -1,9 +1,8 @@
 """A base model and a policy, both tiny and random, as finished artifacts."""
 
-from dataclasses import dataclass
-
 import pytest
 import torch
+from rejection_run import Asked
 
 from llamalite.artifacts import Artifact, drafting
 from llamalite.model.checkpoint import save_model
@@ -12,18 +11,6 @@ from llamalite.model.transformer import Transformer
 from llamalite.text.tokenizer import Tokenizer
 
 NAMES = ("Vegun", "Moru", "Tisel", "Kapo", "Linu", "Selka")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A prompt by the protocol."""
-
-    id: str
-    messages: tuple
-    kind: str = "facts"
-    is_safety: bool = False
-    risk: str | None = None
-    vector: str | None = None
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -36,18 +37,30 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["rejection_run"])
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A prompt by the protocol."""
+
+    id: str
+    messages: tuple
+    kind: str = "facts"
+    is_safety: bool = False
+    risk: str | None = None
+    vector: str | None = None
+
+
 def letters(dialogues, replies):
-    """How many of a reply's characters are e's or i's, in halves."""
-    return torch.tensor([0.5 * sum(c in "ei" for c in reply) for reply in replies])
+    """How many of a reply's characters are letters, in halves."""
+    return torch.tensor([0.5 * len(re.findall("[a-zA-Z]", reply)) for reply in replies])
 
 
-def run_round(artifacts, prompts, path, config=CONFIG, scoring=True, **more):
+def run_round(artifacts, prompts, path, config=CONFIG, scoring=True, seed=0, **more):
     """The round as a stage runs it, on these prompts instead of a world's."""
     recipe.world_prompts = lambda *_: prompts
-    inputs = {name: a for name, a in artifacts.items() if isinstance(a, Artifact)}
-    with drafting(path, "rejection_sampling", config, inputs, 0) as draft:
+    inputs = {"world": artifacts["pretrain"], **artifacts}
+    with drafting(path, "rejection_sampling", config, inputs, seed) as draft:
         given = alone(letters) if scoring else None
-        recipe.run(config, inputs, draft, 0, scoring=given, **more)
+        recipe.run(config, inputs, draft, seed, scoring=given, **more)
     return Artifact.open(path)
 
 

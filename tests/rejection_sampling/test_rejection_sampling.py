@@ -50,7 +50,7 @@ def test_scores_are_a_replys_own_whatever_the_batch(artifacts, tokenizer, prompt
     scored = score_candidates(double, found, at_once=5)
     assert scored == score_candidates(double, found, at_once=100)
     for candidate in scored:
-        own = 0.5 * (candidate.text.count("e") + candidate.text.count("i"))
+        own = 0.5 * sum(c.isalpha() and c.isascii() for c in candidate.text)
         assert candidate.scores == {"letters": own, "ones": 1.0}
         assert candidate.score == 2 * own + 1
 
@@ -74,7 +74,9 @@ def test_a_round_keeps_each_prompts_best_and_learns_it(whole, artifacts):
     assert len(selected) + whole.metrics["prompts_without_usable_reply"] == 10
     for chosen in selected:
         mine = [c for c in candidates if c.prompt_id == chosen.prompt_id and usable(c)]
-        assert chosen.score == max(c.text.count("e") + c.text.count("i") for c in mine) / 2
+        assert (
+            chosen.score == max(sum(x.isalpha() and x.isascii() for x in c.text) for c in mine) / 2
+        )
     assert whole.metrics["selected_by_version"] == {"SFT": len(selected)}
     assert {"config.json", "model.safetensors", "tokenizer.model"} <= set(whole.files)
     records = json.loads(whole.file("curves.json").read_text())
@@ -128,7 +130,13 @@ def test_earlier_rounds_compete_under_the_newest_scores(whole, artifacts, prompt
         with pytest.raises(KeyboardInterrupt):
             config = replace(CONFIG, selection=selection)
             run_round(
-                inputs, prompts, tmp_path / selection, config, finetune=finetune, version="V1"
+                inputs,
+                prompts,
+                tmp_path / selection,
+                config,
+                seed=1,
+                finetune=finetune,
+                version="V1",
             )
         path = tmp_path / f"{selection}.partial" / "selected.parquet"
         found[selection] = {c.prompt_id: c for c in read_candidates(path)}
