@@ -128,7 +128,7 @@ def test_earlier_rounds_compete_under_the_newest_scores(whole, artifacts, prompt
     found = {}
     for selection in ("round", "all", "random"):
         with pytest.raises(KeyboardInterrupt):
-            config = replace(CONFIG, selection=selection)
+            config = replace(CONFIG, selection=selection, candidates=32)
             run_round(
                 inputs,
                 prompts,
