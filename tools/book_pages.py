@@ -23,6 +23,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Foundation",
         (
             *("shapes", "protocols", "presets", "training_config", "artifacts", "pipeline"),
+            *("disk", "own_files", "processes", "source_code", "stopwatch"),
             *("plan*", "cli", "terminal", "chat", "book/*"),
         ),
     ),
@@ -32,6 +33,10 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "training": (
         "Training",
         ("training", "resume", "parallel", "pretraining/*", "sft/*"),
+    ),
+    "alignment": (
+        "Rejection sampling and PPO",
+        ("scoring", "prompt_mix", "rejection_sampling/*", "ppo/*"),
     ),
     "evaluation": (
         "Evaluation and claims",
