@@ -40,7 +40,7 @@ def alone(reward: Reward, name: str = "score") -> Scoring:
     return Scoring({name: reward}, lambda scores, _: scores[name])
 
 
-def score(
+def score_replies(
     scoring: Scoring, prompts: Sequence[Asked], replies: Sequence[str]
 ) -> dict[str, list[float]]:
     """Every reward model's scores, as they are. ValueError when one does not score each reply."""

@@ -28,7 +28,7 @@ from llamalite.ppo.rollout import MiniBatch, Trajectory, collate, join, per_acti
 from llamalite.ppo.sharding import consolidated, from_all
 from llamalite.protocols import Grader, Prompt
 from llamalite.resume import MetricsTable
-from llamalite.scoring import Scoring, combined, score
+from llamalite.scoring import Scoring, combined, score_replies
 from llamalite.shapes import Float, Tensor
 from llamalite.text.tokenizer import Tokenizer
 
@@ -180,7 +180,7 @@ class Iterations:
                 )
             ]
         replies = [tokenizer.decode(completion.ids).strip() for completion in completions]
-        scores = score(self.task.scoring, own, replies)
+        scores = score_replies(self.task.scoring, own, replies)
         trajectory = self.measured(collate(encoded, completions, tokenizer.eos_id), device)
         parts = from_all((replies, scores, trajectory), self.rank)
         keep = len(prompts)  # a process without a share of its own repeated the first prompt

@@ -10,7 +10,7 @@ from llamalite.model.generate import generate
 from llamalite.model.transformer import Transformer
 from llamalite.protocols import Prompt
 from llamalite.rejection_sampling.candidates import Candidate
-from llamalite.scoring import Scoring, combined, score
+from llamalite.scoring import Scoring, combined, score_replies
 from llamalite.text.chat import encode_prompt
 from llamalite.text.tokenizer import Tokenizer
 
@@ -86,7 +86,7 @@ def score_candidates(
     for first in range(0, len(candidates), at_once):
         part = candidates[first : first + at_once]
         replies = [candidate.text for candidate in part]
-        scores = score(scoring, part, replies)
+        scores = score_replies(scoring, part, replies)
         ranks = combined(scoring, scores, part, replies).tolist()
         for i, (candidate, rank) in enumerate(zip(part, ranks, strict=True)):
             own = {name: values[i] for name, values in scores.items()}
