@@ -35,8 +35,8 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("training", "resume", "parallel", "pretraining/*", "sft/*"),
     ),
     "alignment": (
-        "Reward models, rejection sampling and PPO",
-        ("scoring", "prompt_mix", "reward/*", "rejection_sampling/*", "ppo/*"),
+        "Rejection sampling and PPO",
+        ("scoring", "prompt_mix", "rejection_sampling/*", "ppo/*"),
     ),
     "evaluation": (
         "Evaluation and claims",
