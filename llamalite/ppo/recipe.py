@@ -135,7 +135,6 @@ def tune(
             "value_clip": config.value_clip,
             "entropy_bonus": config.entropy_bonus,
         },
-        value_lr=config.value_lr,
         seed=seed,
     )
     made: list[Iterations] = []
