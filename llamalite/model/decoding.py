@@ -20,17 +20,44 @@ from llamalite.shapes import Float, Int, Tensor
 
 JOIN_BELOW = 1_000_000_000
 """Parameters up to which weights are copied to join them; beyond, matmuls dwarf the overhead."""
+ROWS_HINT = 64
+"""Sequences decoded at once for which weights are laid out; any other number works as well."""
+
+
+class Projection:
+    """x W^T, and x W^T + residual, for the rows of one step.
+
+    On a CPU in float32 the weight is laid out once as oneDNN's kernels read it (PyTorch's own
+    compiler calls the same operator): up to twice as fast as the plain product with some tens
+    of rows, and the sum rides along.
+    """
+
+    def __init__(self, weight_NK: Tensor) -> None:
+        self.packed = weight_NK.device.type == "cpu" and weight_NK.dtype == torch.float32
+        self.packed &= torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+        self.weight = weight_NK
+        if self.packed:
+            self.weight = torch.ops.mkldnn._reorder_linear_weight(weight_NK, ROWS_HINT)
+
+    def __call__(self, x_BK: Tensor, residual_BN: Tensor | None = None) -> Tensor:
+        if not self.packed:
+            projected = linear(x_BK, self.weight)
+            return projected if residual_BN is None else projected.add_(residual_BN)
+        product = torch.ops.mkldnn._linear_pointwise
+        if residual_BN is None:
+            return product(x_BK, self.weight, None, "none", [], "")
+        return product.binary(x_BK, residual_BN, self.weight, None, "add")
 
 
 class JoinedBlock(NamedTuple):
     """One block's weights, joined by what reads them."""
 
     attention_norm: Tensor
-    wqkv: Tensor
-    wo: Tensor
+    wqkv: Projection
+    wo: Projection
     ffn_norm: Tensor
-    w13: Tensor
-    w2: Tensor
+    w13: Projection
+    w2: Projection
 
 
 class Decoder:
@@ -54,13 +81,16 @@ class Decoder:
             self.blocks.append(
                 JoinedBlock(
                     block.attention_norm.weight,
-                    torch.cat((wq, attention.wk.weight, attention.wv.weight)),
-                    attention.wo.weight.t(),
+                    Projection(torch.cat((wq, attention.wk.weight, attention.wv.weight))),
+                    Projection(attention.wo.weight),
                     block.ffn_norm.weight,
-                    torch.cat((feed_forward.w1.weight, feed_forward.w3.weight)),
-                    feed_forward.w2.weight.t(),
+                    Projection(torch.cat((feed_forward.w1.weight, feed_forward.w3.weight))),
+                    Projection(feed_forward.w2.weight),
                 )
             )
+        self.output = Projection(
+            model.tok_embeddings.weight if model.output is None else model.output.weight
+        )
         # Halves of a head turn together: x cos + roll(x) sin, with the first half's sine negated.
         cos, sin = model.rotary.cos, model.rotary.sin
         self.cos = torch.cat((cos, cos), -1)[:, None]
@@ -83,20 +113,20 @@ class Decoder:
             mask = cache.padding_mask(end, x_BD.dtype)
         for block, layer in zip(self.blocks, cache.layers, strict=True):
             normed = rms_norm(x_BD, width, block.attention_norm, eps)
-            qkv = linear(normed, block.wqkv).view(B, H + 2 * K, E)
+            qkv = block.wqkv(normed).view(B, H + 2 * K, E)
             qk = qkv[:, : H + K].float()
             qk = torch.addcmul(qk * cos, qk.roll(E // 2, -1), sin)
             layer.keys[:, :, end - 1] = qk[:, H:]
             layer.values[:, :, end - 1] = qkv[:, H + K :]
             layer.length = end
             mixed = self._attend(qk[:, :H].to(qkv.dtype), layer, mask)
-            x_BD = torch.addmm(x_BD, mixed.reshape(B, H * E), block.wo)
+            x_BD = block.wo(mixed.reshape(B, H * E), x_BD)
             normed = rms_norm(x_BD, width, block.ffn_norm, eps)
-            gate_and_value = linear(normed, block.w13)
+            gate_and_value = block.w13(normed)
             gated = silu(gate_and_value[:, :inner]).mul_(gate_and_value[:, inner:])
-            x_BD = torch.addmm(x_BD, gated, block.w2)
+            x_BD = block.w2(gated, x_BD)
         normed = rms_norm(x_BD, width, self.model.norm.weight, eps)
-        return linear(normed, _output_weight(self.model))
+        return self.output(normed)
 
     def _attend(self, q_BHE: Tensor, layer: LayerCache, mask: Tensor | None) -> Tensor:
         """What one token per sequence reads from a layer's cache."""
@@ -114,7 +144,3 @@ class Decoder:
         if mask is not None:
             scores.view(B, H, end).add_(mask)
         return torch.bmm(torch.softmax(scores, -1), layer.values.view(B * K, -1, E)[:, :end])
-
-
-def _output_weight(model: Transformer) -> Tensor:
-    return model.tok_embeddings.weight if model.output is None else model.output.weight
