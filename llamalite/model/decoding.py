@@ -33,8 +33,8 @@ class Projection:
     """
 
     def __init__(self, weight_NK: Tensor) -> None:
-        self.packed = weight_NK.device.type == "cpu" and weight_NK.dtype == torch.float32
-        self.packed &= torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+        plain = weight_NK.device.type == "cpu" and weight_NK.dtype == torch.float32
+        self.packed = plain and torch.backends.mkldnn.is_available()
         self.weight = weight_NK
         if self.packed:
             self.weight = torch.ops.mkldnn._reorder_linear_weight(weight_NK, ROWS_HINT)
