@@ -74,7 +74,7 @@ USER, ASSISTANT, SYSTEM = ({"role": r, "content": "x"} for r in ("user", "assist
     ],
 )
 def test_a_prompt_out_of_order_is_refused(messages):
-    with pytest.raises(ValueError, match="prompt|message"):
+    with pytest.raises(ValueError, match=r"prompt|message"):
         make_item(messages=messages)
 
 

@@ -1,0 +1,35 @@
+"""Annotators as processes of their own; they note every judgement that the store has taken."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+from pathlib import Path
+
+from makers import answer
+
+from llamalite.preferences.store import PreferenceStore
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["writers"])
+
+
+def start(where, name: str, folder: Path, lease: float = 60.0):
+    """An annotator at work; `folder/<name>` fills with the ids of what was submitted."""
+    process = SERVER.Process(target=work, args=(str(where), name, folder, lease), daemon=True)
+    process.start()
+    return process
+
+
+def work(where: str, name: str, folder: Path, lease: float) -> None:
+    dice = random.Random(name)
+    with PreferenceStore(where, lease_seconds=lease) as store, (folder / name).open("w") as notes:
+        while (item := store.next_item(name)) is not None:
+            store.submit(answer(item, dice.choice("ab"), annotator=name))
+            notes.write(f"{item.id}\n")
+            notes.flush()
+
+
+def noted(folder: Path, name: str) -> list[str]:
+    """What an annotator's store had taken for certain."""
+    return [line for line in (folder / name).read_text().split("\n")[:-1] if line]
