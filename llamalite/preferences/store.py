@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from llamalite.preferences.protocol import Comparison, Guideline, Item, judged
 from llamalite.preferences.tables import (
     IntegrityError,
+    SQLAlchemyError,
     create_tables,
     items,
     judgements,
@@ -23,6 +24,8 @@ from llamalite.preferences.tables import (
     sa,
 )
 
+StoreError = SQLAlchemyError
+"""What a database that is away, full or locked raises; the call has then not happened."""
 LEASE_SECONDS = 1800.0
 """How long an item is kept for who was given it, unless told."""
 _AT_ONCE = 500

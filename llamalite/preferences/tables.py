@@ -14,7 +14,16 @@ except ImportError as error:  # pragma: no cover
         "collecting preferences needs SQLAlchemy; pip install 'llamalite[preferences]'"
     ) from error
 
-__all__ = ["IntegrityError", "create_tables", "items", "judgements", "open_engine", "places", "sa"]
+__all__ = [
+    "IntegrityError",
+    "SQLAlchemyError",
+    "create_tables",
+    "items",
+    "judgements",
+    "open_engine",
+    "places",
+    "sa",
+]
 
 _BUSY_MILLISECONDS = 60_000
 """How long a writer of SQLite waits for the others."""
