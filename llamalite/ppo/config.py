@@ -71,6 +71,9 @@ class PPOConfig:
     )
     """AdamW with a constant rate of 1e-6, decay 0.1, gradients clipped at 1.0 (policy and values
     apart): the paper's."""
+    value_lr: float = 0.0
+    """Learning rate of the value model; 0: the policy's. Not in the paper; a small value model that
+    begins from nothing needs a larger one to be of use within some tens of iterations."""
     parallel: ParallelConfig = field(default_factory=ParallelConfig)
     """Devices, sharding, precision, checkpoints."""
 
@@ -83,7 +86,7 @@ class PPOConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         for name in (
             *("held_out", "first_prompt", "value_clip", "entropy_bonus", "beta", "target_kl"),
-            *("score_limit", "missing_eos_penalty", "evaluate_every"),
+            *("score_limit", "missing_eos_penalty", "evaluate_every", "value_lr"),
         ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")

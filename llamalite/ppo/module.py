@@ -21,7 +21,7 @@ from llamalite.ppo.loss import (
 )
 from llamalite.ppo.rollout import MiniBatch, positions
 from llamalite.shapes import Float, Int, Tensor
-from llamalite.training import TrainingModule
+from llamalite.training import TrainingModule, learning_rate_factor, make_optimizer
 
 
 class Policy(nn.Module):
@@ -106,6 +106,7 @@ class PPOModule(TrainingModule):
         *args: Any,
         weights: Mapping[str, Tensor],
         constants: Mapping[str, float],
+        value_lr: float = 0.0,
         **kwargs: Any,
     ) -> None:
         """As `TrainingModule` after `build`; `weights` of both, under `policy.` and `value.`."""
@@ -115,6 +116,7 @@ class PPOModule(TrainingModule):
             "value": lambda: ValueModel(value),
         }
         self.constants = dict(constants)
+        self.value_lr = value_lr or self.optimizer_config.lr
         self.at_end: Callable[[], None] = lambda: None
 
     @staticmethod
@@ -163,6 +165,21 @@ class PPOModule(TrainingModule):
         }
         self.model = ActorCritic(networks["policy"], networks["value"], **self.constants)
 
+    def configure_optimizers(self) -> Any:
+        """One AdamW over both networks, each at its own rate."""
+        config, fused = self.optimizer_config, self.trainer.precision != "16-mixed"
+        optimizer = make_optimizer(self.model.policy, config, fused=fused)
+        values = make_optimizer(self.model.value, replace(config, lr=self.value_lr), fused=fused)
+        for group in values.param_groups:
+            optimizer.add_param_group(group)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(step, self.steps, config)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
     def on_train_end(self) -> None:
         self.at_end()
 
@@ -182,6 +199,25 @@ def initial_weights(policy: Transformer, value: ValueModel) -> dict[str, Tensor]
     """Both networks' weights, by the names that `PPOModule` gives them."""
     weights = {f"policy.transformer.{name}": w for name, w in policy.state_dict().items()}
     return weights | {f"value.{name}": w for name, w in value.state_dict().items()}
+
+
+def value_from_reward(reward: nn.Module, policy: ModelConfig) -> ValueModel:
+    """A value model that begins as a copy of a reward model, head and all. Follows InstructGPT.
+
+    `reward` has a `body` without output projection and a scalar `head`, as the reward models of
+    section 3.2.2 have. ValueError when it does not read the policy's tokens or context.
+    """
+    config: ModelConfig = reward.body.config  # pyright: ignore[reportAssignmentType]
+    for name in ("vocab_size", "max_seq_len"):
+        has, needed = getattr(config, name), getattr(policy, name)
+        if has < needed or (name == "vocab_size" and has != needed):
+            raise ValueError(
+                f"the reward model's {name} is {has} and the policy's {needed}; values need a "
+                "reward model of the policy's own family"
+            )
+    value = ValueModel(config)
+    value.load_state_dict(reward.state_dict())
+    return value
 
 
 def value_from_policy(policy: Transformer) -> ValueModel:

@@ -135,6 +135,7 @@ def tune(
             "value_clip": config.value_clip,
             "entropy_bonus": config.entropy_bonus,
         },
+        value_lr=config.value_lr,
         seed=seed,
     )
     made: list[Iterations] = []

@@ -271,3 +271,18 @@ def test_the_papers_numbers_are_the_defaults():
         lr=1e-6, betas=(0.9, 0.95), eps=1e-5, weight_decay=0.1, clip=1.0, schedule="constant"
     )
     assert replace(config, parallel=ParallelConfig()) == config
+
+
+def test_policy_and_values_learn_at_their_own_rates(run):
+    tuned, _, steps = run(iterations=3, value_lr=1e-2)
+    alone, *_ = run(folder="alone", iterations=3)
+    assert steps[0]["lr"] == 3e-3  # the policy's
+    # within the first iteration the policy does not see what the values learn
+    again, _, first = run(folder="first", iterations=1, value_lr=1e-2)
+    once, _, plain = run(folder="once", iterations=1)
+    for a, b in zip(again.policy.parameters(), once.policy.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert first[1]["policy_loss"] == plain[1]["policy_loss"]
+    assert first[1]["value_loss"] != plain[1]["value_loss"]
+    # later it does
+    assert not torch.equal(tuned.policy.output.weight, alone.policy.output.weight)

@@ -1,11 +1,21 @@
 """Rows of prompts and replies: literal cases, and every number against each row read alone."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from llamalite.model.generate import Completion, SamplingConfig, generate
-from llamalite.ppo.module import ActorCritic, Policy, PPOModule, ValueModel, value_from_policy
+from llamalite.ppo.module import (
+    ActorCritic,
+    Policy,
+    PPOModule,
+    ValueModel,
+    value_from_policy,
+    value_from_reward,
+)
 from llamalite.ppo.rollout import MiniBatch, collate, count, join, per_action
+from llamalite.reward.model import RewardModel
 from llamalite.text.chat import encode_prompt
 
 CPU = torch.device("cpu")
@@ -155,3 +165,15 @@ def test_fillers_and_later_tokens_touch_neither_loss_nor_gradient(policy, tokeni
     torch.testing.assert_close(metrics, others)
     torch.testing.assert_close(grads, others_grads)
     assert all(grad.isfinite().all() for grad in grads)
+
+
+def test_a_value_model_begins_as_the_reward_model_scores(policy):
+    reward = RewardModel.from_chat(policy, seed=1)
+    value = value_from_reward(reward, policy.config)
+    row = torch.tensor([[1, 5, 6, 7, 2]])
+    places = torch.arange(5)[None]
+    [score] = reward(row, places, torch.zeros_like(row), torch.tensor([4])).tolist()
+    # with the whole row as the prompt, the value before the next token is the score of the row
+    assert value(row, torch.tensor([5]), 1).item() == pytest.approx(score, abs=1e-5)
+    with pytest.raises(ValueError, match="vocab_size is 300 and the policy's 301"):
+        value_from_reward(reward, replace(policy.config, vocab_size=301))
