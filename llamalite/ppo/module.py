@@ -201,13 +201,13 @@ def initial_weights(policy: Transformer, value: ValueModel) -> dict[str, Tensor]
     return weights | {f"value.{name}": w for name, w in value.state_dict().items()}
 
 
-def value_from_reward(reward: nn.Module, policy: ModelConfig) -> ValueModel:
+def value_from_reward(reward: Any, policy: ModelConfig) -> ValueModel:
     """A value model that begins as a copy of a reward model, head and all. Follows InstructGPT.
 
     `reward` has a `body` without output projection and a scalar `head`, as the reward models of
     section 3.2.2 have. ValueError when it does not read the policy's tokens or context.
     """
-    config: ModelConfig = reward.body.config  # pyright: ignore[reportAssignmentType]
+    config: ModelConfig = reward.body.config
     for name in ("vocab_size", "max_seq_len"):
         has, needed = getattr(config, name), getattr(policy, name)
         if has < needed or (name == "vocab_size" and has != needed):
