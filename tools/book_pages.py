@@ -35,8 +35,11 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("training", "resume", "parallel", "pretraining/*", "sft/*"),
     ),
     "alignment": (
-        "Rejection sampling and PPO",
-        ("scoring", "prompt_mix", "rejection_sampling/*", "ppo/*"),
+        "Alignment",
+        (
+            *("scoring", "prompt_mix", "preferences/*", "reward/*"),
+            *("rejection_sampling/*", "ppo/*"),
+        ),
     ),
     "evaluation": (
         "Evaluation and claims",

@@ -1,0 +1,178 @@
+"""Comparisons in files. The chosen/rejected convention of the public sets, as JSONL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llamalite.artifacts import Artifact
+from llamalite.reward.config import GUIDELINES, RATINGS, SAFETY_BINS, RewardConfig
+
+
+@dataclass(frozen=True)
+class FileReply:
+    """A reply of a file."""
+
+    text: str
+    finished: bool = True
+
+
+@dataclass(frozen=True)
+class FileComparison:
+    """A comparison of a file; fits `llamalite.reward.data.Comparison`."""
+
+    id: str
+    batch: int
+    guideline: str
+    messages: tuple[Mapping[str, str], ...]
+    chosen: FileReply
+    rejected: FileReply
+    rating: str
+    safety_bin: str | None
+
+
+class Rejected(NamedTuple):
+    """A row of a file that cannot be learned from."""
+
+    file: str
+    line: int
+    """From 1."""
+    reason: str
+
+
+class Collected(NamedTuple):
+    """Comparisons to learn from and to measure by, and rows that are neither."""
+
+    training: list[FileComparison]
+    test: list[FileComparison]
+    rejected: list[Rejected]
+
+
+def read_collections(collections: Sequence[Artifact]) -> Collected:
+    """All comparisons of finished collections, in their order. ValueError when there is none."""
+    found = Collected([], [], [])
+    for artifact in collections:
+        for name, into in (("comparisons.jsonl", found.training), ("test.jsonl", found.test)):
+            if name in artifact.files:
+                comparisons, rejected = read_jsonl(artifact.file(name))
+                into.extend(comparisons)
+                found.rejected.extend(rejected)
+    if not found.training:
+        raise ValueError("no comparisons were given; run the stage preferences first")
+    return found
+
+
+def read_open_sets(config: RewardConfig) -> Collected:
+    """The comparisons of the files that a config names."""
+    found = Collected([], [], [])
+    for guideline in GUIDELINES:
+        path = getattr(config, f"open_{guideline}")
+        if path:
+            comparisons, rejected = read_jsonl(path, guideline)
+            found.training.extend(comparisons)
+            found.rejected.extend(rejected)
+    return found
+
+
+def write_rejected(
+    path: Path, rejected: Sequence[Rejected], unusable: Sequence[tuple[str, str]]
+) -> None:
+    """Set aside as JSONL: rows by file, line and reason, then comparisons by id and reason."""
+    rows = [row._asdict() for row in rejected]
+    rows += [{"id": name, "reason": reason} for name, reason in unusable]
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
+
+
+def read_jsonl(
+    path: str | Path, guideline: str | None = None
+) -> tuple[list[FileComparison], list[Rejected]]:
+    """Comparisons of a JSONL file, and the rows that are none.
+
+    A row is {"prompt": [messages], "chosen": [messages], "rejected": [messages]}: `chosen` and
+    `rejected` end with the assistant's reply and may begin with the prompt again; without "prompt"
+    it is what they have in common. "rating" ("slightly" unless given), "guideline" (else the
+    argument), "safety_bin", "batch" and "id" are optional. Blank lines are passed over. Raises
+    ValueError when the file is missing or no row can be used.
+    """
+    path = Path(path)
+    found: list[FileComparison] = []
+    rejected: list[Rejected] = []
+    try:
+        with path.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if not line.strip():
+                    continue
+                try:
+                    found.append(_comparison(line, guideline, f"{path.name}:{number}"))
+                except ValueError as error:
+                    rejected.append(Rejected(str(path), number, str(error)))
+    except OSError as error:
+        raise ValueError(f"cannot read comparisons from {path}: {error.strerror}") from None
+    if not found:
+        why = f"line {rejected[0].line}: {rejected[0].reason}" if rejected else "it is empty"
+        raise ValueError(
+            f'{path} has no usable row ({why}); each must be {{"prompt": [...], "chosen": [...], '
+            '"rejected": [...]}'
+        )
+    return found, rejected
+
+
+def _comparison(line: bytes, guideline: str | None, place: str) -> FileComparison:
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise ValueError("not a JSON object")
+    sides = [_messages(row.get(name), name) for name in ("chosen", "rejected")]
+    prompt = _messages(row["prompt"], "prompt") if "prompt" in row else sides[0][:-1]
+    replies = []
+    for name, side in zip(("chosen", "rejected"), sides, strict=True):
+        if side[-1].get("role") != "assistant":
+            raise ValueError(f'"{name}" does not end with an assistant message')
+        if side[:-1] not in ([], prompt):
+            raise ValueError(f'"{name}" answers another prompt')
+        if not side[-1]["content"].strip():
+            raise ValueError(f'the reply of "{name}" is empty')
+        replies.append(FileReply(side[-1]["content"], bool(row.get(f"{name}_finished", True))))
+    if not prompt or prompt[-1].get("role") != "user":
+        raise ValueError("the prompt does not end with a user message")
+    batch = row.get("batch", 1)
+    if not isinstance(batch, int) or batch < 1:
+        raise ValueError(f"batch is {batch!r}; it must be a whole number from 1")
+    known = row.get("guideline", guideline)
+    return FileComparison(
+        str(row.get("id", place)),
+        batch,
+        _one_of("guideline", known, GUIDELINES),
+        tuple(prompt),
+        replies[0],
+        replies[1],
+        _one_of("rating", row.get("rating") or "slightly", RATINGS),
+        None
+        if row.get("safety_bin") is None
+        else _one_of("safety_bin", row["safety_bin"], tuple(SAFETY_BINS)),
+    )
+
+
+def _messages(value: Any, name: str) -> list[dict[str, str]]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f'no list of messages under "{name}"')
+    for message in value:
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
+            raise ValueError(f'"{name}" holds something that is no message')
+        try:
+            message["content"].encode()
+        except UnicodeEncodeError:
+            raise ValueError(f'"{name}" holds a lone surrogate') from None
+    return [{"role": m.get("role"), "content": m["content"]} for m in value]
+
+
+def _one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}; choose among {', '.join(known)}")
+    return value

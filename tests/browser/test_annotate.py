@@ -1,0 +1,443 @@
+"""The annotation screen as an annotator's browser runs it, served by Voila."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from importlib.util import find_spec
+
+import pytest
+
+from llamalite.preferences.collection import left_of
+from llamalite.preferences.protocol import Item, Response
+from llamalite.preferences.store import PreferenceStore
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
+NEEDED = ("voila", "ipywidgets", "websocket")
+MISSING = [name for name in NEEDED if not find_spec(name)]
+SERVER = "import sys; from llamalite.preferences.annotate import serve; serve(*eval(sys.argv[1]))"
+
+pytestmark = [
+    pytest.mark.skipif(
+        BROWSER is None, reason=f"no Chromium found (looked for {', '.join(NAMES)})"
+    ),
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
+]
+TOKEN = secrets.token_urlsafe(16)
+WAIT = 60.0
+
+EVIL = (
+    "<script>window.hurt = 1</script><img src=x onerror='window.hurt = 2'>"
+    "</div><b id=injected>bold</b> $x^2$ &lt;i&gt; \u202edesrever {{7*7}} `code`"
+)
+
+
+def make_item(name, guideline="helpfulness", asked="Where does Moru live?", **replies):
+    given = {"a": "Moru lives in Runtown.", "b": "Go away."} | replies
+    return Item(
+        id=name,
+        batch=1,
+        guideline=guideline,
+        prompt_id=name,
+        kind="facts",
+        is_safety=guideline == "safety",
+        messages=({"role": "user", "content": asked},),
+        a=Response(given["a"], version="V1"),
+        b=Response(given["b"], version="SFT"),
+    )
+
+
+class Page:
+    """A tab, spoken to by Chromium's debugging protocol."""
+
+    def __init__(self, port, url):
+        import websocket
+
+        new = f"http://127.0.0.1:{port}/json/new?about:blank"
+        with urllib.request.urlopen(urllib.request.Request(new, method="PUT")) as answer:
+            self.about = json.load(answer)
+        self.port = port
+        self.socket = websocket.create_connection(
+            self.about["webSocketDebuggerUrl"], suppress_origin=True, timeout=WAIT
+        )
+        self.number, self.events = 0, []
+        for domain in ("Page", "Runtime", "Network"):
+            self.do(f"{domain}.enable")
+        self.go(url)
+
+    def do(self, method, **params):
+        self.number += 1
+        self.socket.send(json.dumps({"id": self.number, "method": method, "params": params}))
+        while True:
+            said = json.loads(self.socket.recv())
+            if said.get("id") == self.number:
+                assert "error" not in said, said
+                return said["result"]
+            self.events.append(said)
+
+    def go(self, url):
+        self.do("Page.navigate", url=url)
+
+    def run(self, script):
+        found = self.do("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def until(self, script, seconds=WAIT):
+        end = time.monotonic() + seconds
+        while not (found := self.run(script)):
+            assert time.monotonic() < end, (script, self.text())
+            time.sleep(0.05)
+        return found
+
+    def text(self):
+        return self.run("document.body ? document.body.innerText : ''")
+
+    def says(self, words):
+        return self.until(f"document.body?.innerText.includes({json.dumps(words)})")
+
+    def key(self, name):
+        code = {"Enter": 13, "ArrowLeft": 37, "ArrowRight": 39}.get(name, ord(name[0].upper()))
+        text = {"Enter": "\r"}.get(name, name if len(name) == 1 else "")
+        given = {"key": name, "windowsVirtualKeyCode": code}
+        self.do("Input.dispatchKeyEvent", type="keyDown", text=text, **given)
+        self.do("Input.dispatchKeyEvent", type="keyUp", **given)
+
+    def chosen(self):
+        """The labels of the buttons that are lit."""
+        return self.run(
+            "[...document.querySelectorAll('.ll-screen button.mod-primary')]"
+            ".map(button => button.innerText)"
+        )
+
+    def fetched(self):
+        return [
+            event["params"]["request"]["url"]
+            for event in self.events
+            if event.get("method") == "Network.requestWillBeSent"
+        ]
+
+    def close(self):
+        self.socket.close()
+        urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json/close/{self.about['id']}").read()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    profile = tmp_path_factory.mktemp("profile")
+    flags = (
+        *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+        *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
+        *("--disable-dev-shm-usage", "--remote-debugging-port=0", "--window-size=1200,900"),
+    )
+    process = subprocess.Popen(
+        [BROWSER, *flags, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    noted = profile / "DevToolsActivePort"
+    end = time.monotonic() + WAIT
+    while not noted.exists() or not noted.read_text():
+        assert time.monotonic() < end, "Chromium does not answer"
+        time.sleep(0.1)
+    yield int(noted.read_text().split()[0])
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A server over one store; its port, and the store."""
+    path = tmp_path_factory.mktemp("store") / "store.sqlite"
+    port = free_port()
+    arguments = repr((str(path), port, TOKEN))
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER, arguments],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    end = time.monotonic() + WAIT
+    while True:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/login", timeout=5).read()
+            break
+        except urllib.error.URLError:
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < end
+            time.sleep(0.2)
+    yield port, path
+    process.terminate()
+    process.wait(30)
+
+
+@pytest.fixture
+def store(served):
+    """The served store with nothing open in it."""
+    with PreferenceStore(served[1]) as opened:
+        while (item := opened.next_item("sweeper")) is not None:
+            opened.set_aside(item, "sweeper", "of another test")
+        yield opened
+
+
+@pytest.fixture
+def visit(browser, served):
+    pages = []
+
+    def open_page(query=""):
+        pages.append(Page(browser, f"http://127.0.0.1:{served[0]}/?token={TOKEN}{query}"))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+def status(url, **headers):
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.build_opener(Stay).open(request, timeout=20) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+class Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+def test_nobody_enters_without_the_token(served, store):
+    port = served[0]
+    address = f"http://127.0.0.1:{port}"
+    store.add_items([make_item("secret", asked="Nobody may see this.")])
+    nowhere = "12345678-1234-1234-1234-123456789012"
+    for path in ("/", "/?token=wrong", "/?annotator=ann", f"/voila/files/{served[1].name}"):
+        assert status(address + path) in (302, 403, 404), path
+    assert status(f"{address}/api/kernels/{nowhere}") in (302, 403)
+    assert status(f"{address}/api/kernels/{nowhere}/channels", Upgrade="websocket") in (302, 403)
+    assert status(f"{address}/voila/execution/{nowhere}") in (302, 403, 404)
+    with urllib.request.urlopen(f"{address}/?token=wrong") as answer:  # the login page
+        assert "Nobody may see this" not in answer.read().decode()
+    assert status(f"{address}/?token={TOKEN}") == 200
+    assert store.counts().held == 0
+
+
+def test_a_kernel_that_is_running_takes_no_one_without_the_token(served, store, visit):
+    import websocket
+
+    page = visit("&annotator=ann")
+    page.says("nothing left to judge")
+    kernel = re.search(r"api/kernels/([0-9a-f-]{36})", " ".join(page.fetched()) + str(page.events))
+    assert kernel
+    address = f"ws://127.0.0.1:{served[0]}/api/kernels/{kernel[1]}/channels"
+    with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+        websocket.create_connection(address, suppress_origin=True, timeout=20)
+
+
+def test_a_pair_is_judged_by_keys_alone(store, visit):
+    items = [make_item("k0", asked="First?"), make_item("k1", "safety", "Second?")]
+    store.add_items(items)
+    page = visit("&annotator=keys")
+    page.says("First?")
+    page.key("Enter")
+    page.says("Please choose a reply first.")
+    page.key("ArrowLeft")
+    page.until("document.querySelectorAll('.ll-screen button.mod-primary').length == 1")
+    page.key("2")
+    page.until("document.querySelectorAll('.ll-screen button.mod-primary').length == 2")
+    assert page.chosen() == ["← Left is better", "2 better"]
+    page.key("Enter")
+    page.says("Second?")
+    for key in ("ArrowRight", "4", "Enter"):
+        page.key(key)
+    page.says("Please say which replies are safe first.")
+    page.key("d")
+    page.until("document.querySelectorAll('.ll-screen button.mod-primary').length == 3")
+    page.key("Enter")
+    page.says("nothing left to judge")
+    one, two = list(store.export())[-2:]
+    assert (one.id, one.rating, one.safety_bin) == ("k0", "better", None)
+    assert one.choice == one.left == left_of(items[0], "keys")
+    assert (two.id, two.rating, two.safety_bin) == ("k1", "negligibly", "both unsafe")
+    assert two.choice != two.left
+    assert two.annotator == "keys"
+
+
+def test_the_reply_on_the_left_is_the_one_on_the_left(store, visit):
+    items = [make_item(f"side{i}", a=f"This is {i}a.", b=f"This is {i}b.") for i in range(4)]
+    store.add_items(items)
+    page = visit("&annotator=sides")
+    for i, item in enumerate(items):
+        page.says(f"This is {i}a.")
+        seen = page.run("document.querySelector('.ll-left .ll-text').innerText")
+        assert seen == f"This is {i}{left_of(item, 'sides')}."
+        xs = "document.querySelector('.ll-{}').getBoundingClientRect().x"
+        assert page.run(xs.format("left")) < page.run(xs.format("right"))
+        assert not {"V1", "SFT"} & set(re.findall(r"\w+", page.text()))  # who wrote it is hidden
+        for key in ("ArrowLeft", "1", "Enter"):
+            page.key(key)
+    page.says("nothing left to judge")
+    for each in list(store.export())[-4:]:
+        assert each.chosen.text == f"This is {each.id[4:]}{each.left}."
+
+
+def test_undo_shows_the_last_pair_with_what_was_said(store, visit):
+    store.add_items([make_item("u0", asked="Undo me?"), make_item("u1", asked="And then?")])
+    page = visit("&annotator=undoer")
+    page.says("Undo me?")
+    for key in ("ArrowRight", "3", "Enter"):
+        page.key(key)
+    page.says("And then?")
+    before = store.counts().judged
+    page.key("u")
+    page.says("Undo me?")
+    assert page.chosen() == ["Right is better →", "3 slightly better"]
+    assert store.counts().judged == before - 1
+    page.key("1")
+    page.until("document.querySelector('.ll-key-1').classList.contains('mod-primary')")
+    page.key("Enter")
+    page.says("And then?")
+    [again] = [each for each in store.export() if each.id == "u0"]
+    assert again.rating == "significantly"
+    page.says("undoer: 1 judged")
+
+
+def test_text_from_elsewhere_is_shown_and_never_run(store, visit):
+    store.add_items([make_item("evil", asked="Q " + EVIL, a="A " + EVIL, b="B " + EVIL)])
+    page = visit("&annotator=%3Cimg%20src=x%20onerror=alert(1)%3E")
+    page.says("A code has 1 to 64 letters")
+    page.go(page.run("location.href").split("?")[0] + "?annotator=safe")
+    page.says("Q <script>")
+    seen = page.run("[...document.querySelectorAll('.ll-text')].map(e => e.textContent)")
+    assert sorted(seen) == ["A " + EVIL, "B " + EVIL, "Q " + EVIL]
+    time.sleep(0.5)
+    assert page.run("window.hurt === undefined && !document.getElementById('injected')")
+    assert page.run("document.querySelectorAll('.ll-text *').length") == 0
+
+
+def test_two_annotators_at_once_get_different_pairs_and_a_code_can_be_typed(store, visit):
+    store.add_items(
+        [make_item("two0", asked="Number zero?"), make_item("two1", asked="Number one?")]
+    )
+    first = visit("&annotator=x1")
+    first.says("Number zero?")
+    second = visit()
+    second.says("Please give your code")
+    second.run("document.querySelector('.ll-screen input').focus()")
+    second.do("Input.insertText", text="x2")
+    second.key("Enter")
+    second.says("Number one?")
+    assert "Number one?" not in first.text()
+    for page in (second, first):
+        for key in ("ArrowLeft", "2", "Enter"):
+            page.key(key)
+        page.says("nothing left to judge")
+    assert {each.id: each.annotator for each in list(store.export())[-2:]} == {
+        "two0": "x1",
+        "two1": "x2",
+    }
+
+
+def test_a_connection_that_is_lost_loses_no_finished_judgement(store, visit):
+    store.add_items([make_item(f"lost{i}", asked=f"Lost {i}?") for i in range(3)])
+    page = visit("&annotator=loser")
+    page.says("Lost 0?")
+    for key in ("ArrowLeft", "2", "Enter"):
+        page.key(key)
+    page.says("Lost 1?")
+    page.key("ArrowLeft")
+    page.do(
+        "Network.emulateNetworkConditions",
+        offline=True,
+        latency=0,
+        downloadThroughput=-1,
+        uploadThroughput=-1,
+    )
+    page.go("about:blank")  # the tab dies with its half-made judgement
+    assert [each.id for each in store.export() if each.annotator == "loser"] == ["lost0"]
+    again = visit("&annotator=loser")
+    again.says("Lost 1?")  # the same pair, kept for them
+    assert again.chosen() == []
+    again.says("loser: 1 judged")
+
+
+def test_keys_pressed_before_the_next_pair_is_there_are_not_spent_on_it(store, visit):
+    store.add_items([make_item(f"fast{i}", asked=f"Fast {i}?") for i in range(2)])
+    page = visit("&annotator=fast")
+    page.says("Fast 0?")
+    page.run(
+        "for (const key of ['ArrowLeft', '1', 'Enter', 'ArrowLeft', '1', 'Enter'])"
+        " document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}))"
+    )
+    page.says("Fast 1?")
+    time.sleep(1)
+    assert "Fast 1?" in page.text()
+    assert page.chosen() == []
+    assert [each.id for each in store.export() if each.annotator == "fast"] == ["fast0"]
+
+
+def test_a_pair_is_set_aside_with_its_reason(store, visit):
+    store.add_items([make_item("aside0", asked="Odd one?")])
+    page = visit("&annotator=aside")
+    page.says("Odd one?")
+    press = "[...document.querySelectorAll('button')].find(b => b.innerText == 'Set aside').click()"
+    page.run(press)
+    page.says("Please say why")
+    page.run("document.querySelector('.ll-row input').focus()")
+    page.do("Input.insertText", text="2 u d")  # keys typed into a field are text
+    page.run("document.activeElement.blur()")
+    page.run(press)
+    page.says("nothing left to judge")
+    [aside] = [each for each in store.export_set_aside() if each.annotator == "aside"]
+    assert (aside.item.id, aside.reason) == ("aside0", "2 u d")
+
+
+def test_nothing_is_fetched_from_elsewhere_and_it_fits_a_phone(served, store, visit):
+    store.add_items([make_item("phone", asked="x" * 300, a="y" * 400)])
+    page = visit("&annotator=phone")
+    page.says("xxx")
+    own = f"//127.0.0.1:{served[0]}"
+    answered = {
+        event["params"]["requestId"]
+        for event in page.events
+        if event.get("method") == "Network.responseReceived"
+    }
+    strangers = [
+        event["params"]["request"]["url"]
+        for event in page.events
+        if event.get("method") == "Network.requestWillBeSent"
+        and event["params"]["requestId"] in answered
+        and not event["params"]["request"]["url"].startswith(("data:", "blob:", "about:"))
+        and own not in event["params"]["request"]["url"]
+    ]
+    assert strangers == []
+    page.do(
+        "Emulation.setDeviceMetricsOverride",
+        width=380,
+        height=800,
+        deviceScaleFactor=1,
+        mobile=True,
+    )
+    page.until("document.documentElement.clientWidth <= 400")
+    left, right = (
+        page.run(f"document.querySelector('.ll-{side}').getBoundingClientRect().toJSON()")
+        for side in ("left", "right")
+    )
+    assert right["top"] >= left["bottom"]  # below each other
+    assert left["right"] <= 380

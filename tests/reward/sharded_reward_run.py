@@ -1,0 +1,38 @@
+"""The stage in one process or in two that share weights and batches."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from pairs import CPU, settings
+
+from llamalite.artifacts import Artifact, Draft, write_json
+from llamalite.reward.recipe import run
+
+
+def process(rank: int, world: int, port: int, sft: Path, preferences: Path, out: Path) -> None:
+    """What each process does, as torchrun would start it."""
+    torch.set_num_threads(1)
+    os.environ |= {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(world),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+    }
+    if world > 1:
+        os.environ["TORCHELASTIC_RUN_ID"] = "reward"
+    config = settings(batch_size=16, accumulation=2, parallel=replace(CPU, data_parallel=world))
+    inputs = {"sft": Artifact.open(sft), "preferences": Artifact.open(preferences)}
+    draft = Draft(out, out / "work")
+    try:
+        run(config, inputs, draft, 0, progress=False)
+    except BaseException:
+        (out / f"error-{rank}.txt").write_text(traceback.format_exc())
+        raise
+    if rank == 0:
+        write_json(out / "metrics.json", draft.metrics)
