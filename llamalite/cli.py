@@ -19,9 +19,10 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from llamalite import __version__
-from llamalite.pipeline import STAGES, get_stage, run_folder, run_one, run_stages
+from llamalite.pipeline import run_folder, run_one, run_stages
 from llamalite.presets import RUNS, RunPreset, get_preset
 from llamalite.processes import is_leader
+from llamalite.stages import STAGES, Stage, kinds
 
 EXIT_USER_ERROR = 2
 _CLEARER = (  # what jsonargparse says of a wrong value, and how it is said here
@@ -163,7 +164,7 @@ def _preset_named(arguments: Sequence[str]) -> RunPreset:
     return get_preset(name or "laptop")
 
 
-def _add_run_arguments(parser: Parser, arguments: Sequence[str], stages: Sequence[str]) -> None:
+def _add_run_arguments(parser: Parser, arguments: Sequence[str], stages: Sequence[Stage]) -> None:
     """What every stage verb and `run` share: config file, preset, seed, folder, overrides."""
     preset = _preset_named(arguments)
     parser.add_argument(
@@ -174,19 +175,17 @@ def _add_run_arguments(parser: Parser, arguments: Sequence[str], stages: Sequenc
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of every random draw")
     parser.add_argument("--out", type=str, default="runs", help="folder of run folders")
-    for name in stages:
-        config = preset.config(name)
-        section = get_stage(name).section
-        title = f"{name} (Llama 2, section {section})" if section else name
-        parser.add_argument(f"--{name}", type=type(config), default=config, help=title)
+    for stage in stages:
+        config = preset.config(stage.kind)
+        title = stage.kind + (f" (Llama 2, section {stage.section})" if stage.section else "")
+        parser.add_argument(f"--{stage.kind}", type=type(config), default=config, help=title)
 
 
-def _settings(config: Namespace, stages: Sequence[str]) -> RunPreset:
+def _settings(config: Namespace, stages: Sequence[Stage]) -> RunPreset:
     """The preset with the overrides of the command line."""
     preset = get_preset(config.preset)
-    return replace(
-        preset, **{name: _instance(preset.config(name), config[name]) for name in stages}
-    )
+    named = [stage.kind for stage in stages]
+    return replace(preset, **{kind: _instance(preset.config(kind), config[kind]) for kind in named})
 
 
 def _instance(default: Any, value: Any) -> Any:
@@ -203,8 +202,9 @@ def _instance(default: Any, value: Any) -> Any:
 
 
 def _build_run(parser: Parser, arguments: Sequence[str]) -> None:
-    _add_run_arguments(parser, arguments, [stage.name for stage in STAGES])
-    parser.add_argument("--until", type=str, default=STAGES[-1].name, help="last stage to run")
+    _add_run_arguments(parser, arguments, list(kinds().values()))
+    names = ", ".join(stage.name for stage in STAGES)
+    parser.add_argument("--until", type=str, default="", help=f"last stage to run: {names}")
     parser.add_argument(
         "--force",
         type=str,
@@ -214,7 +214,7 @@ def _build_run(parser: Parser, arguments: Sequence[str]) -> None:
 
 
 def _run(config: Namespace) -> None:
-    settings = _settings(config, [stage.name for stage in STAGES])
+    settings = _settings(config, list(kinds().values()))
     from llamalite.report import write_report
     from llamalite.terminal import TerminalEvents
 
@@ -234,19 +234,32 @@ def _run(config: Namespace) -> None:
     events.console.print(f"report: {page}", soft_wrap=True)
 
 
-def _stage_verb(name: str) -> Verb:
-    stage = get_stage(name)
+def _stage_verb(first: Stage) -> Verb:
+    """The verb of a kind of stage; where there are rounds, --round says which."""
+    by_round = {stage.round: stage for stage in STAGES if stage.kind == first.kind}
 
     def build(parser: Parser, arguments: Sequence[str]) -> None:
-        _add_run_arguments(parser, arguments, [name])
+        _add_run_arguments(parser, arguments, [first])
+        if first.round:
+            rounds = ", ".join(str(number) for number in by_round)
+            parser.add_argument(
+                "--round", type=int, default=first.round, help=f"which of the rounds: {rounds}"
+            )
 
     def run(config: Namespace) -> None:
         from llamalite.terminal import TerminalEvents
 
-        run_one(name, _settings(config, [name]), config.seed, config.out, events=TerminalEvents())
+        number = config.round if first.round else 0
+        if number not in by_round:
+            known = ", ".join(str(each) for each in by_round)
+            raise ValueError(f"{first.kind} has no round {number}; choose among {known}")
+        settings = _settings(config, [first])
+        name = by_round[number].name
+        run_one(name, settings, config.seed, config.out, events=TerminalEvents())
 
-    section = f"section {stage.section}: " if stage.section else ""
-    return Verb(name, section + stage.summary, build, run)
+    section = f"section {first.section}: " if first.section else ""
+    summary = first.summary.removeprefix(f"round {first.round}: ")
+    return Verb(first.kind, section + summary, build, run)
 
 
 # --- looking and asking ------------------------------------------------------------------------
@@ -329,7 +342,7 @@ def _plan(config: Namespace) -> None:
 
 
 VERBS: tuple[Verb, ...] = (
-    *(_stage_verb(stage.name) for stage in STAGES),
+    *(_stage_verb(stage) for stage in kinds().values()),
     Verb("run", "bring the whole chain up to date and write the report", _build_run, _run),
     Verb("chat", "talk to a model in the terminal", _build_chat, _chat),
     Verb("report", "write report.html and report.json of a run", _build_report, _report),

@@ -1,19 +1,15 @@
-"""The order of the stages, what is stale, and how to run one or all. Llama 2, figure 4.
-
-A stage is a row of `STAGES`: its name, the paper's section, what it reads, and the recipe that does
-the work. A later stage of the paper is one more row and one more folder.
-"""
+"""What of the chain is stale, and how to run one stage or all. The stages: `llamalite.stages`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from llamalite import stages
 from llamalite.artifacts import (
     MANIFEST,
     Artifact,
@@ -27,66 +23,7 @@ from llamalite.artifacts import (
 )
 from llamalite.presets import RunPreset, get_preset
 from llamalite.processes import Group, joined
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One link of the chain."""
-
-    name: str
-    """Verb on the command line, folder of the artifact, and field of the run preset."""
-    section: str
-    """Section of the Llama 2 paper; empty where the paper has none."""
-    summary: str
-    """One line for help and tables."""
-    inputs: tuple[str, ...]
-    """Stages whose artifacts it reads."""
-    recipe: str
-    """Module with `run(config, inputs, draft, seed)`; imported only when the stage runs."""
-    files: tuple[str, ...] = ()
-    """Settings that name files of the user's: the stage is stale when these files change."""
-
-
-STAGES: tuple[Stage, ...] = (
-    Stage(
-        name="world",
-        section="",
-        summary="build the micro-world: facts, sources, prompts and the truth to grade by",
-        inputs=(),
-        recipe="llamalite.world.recipe",
-    ),
-    Stage(
-        name="tokenizer",
-        section="2.2",
-        summary="train the SentencePiece tokenizer on the corpus",
-        inputs=("world",),
-        recipe="llamalite.text.recipe",
-        files=("model", "corpus"),
-    ),
-    Stage(
-        name="pretrain",
-        section="2",
-        summary="pretrain the base model on the weighted mixture of sources",
-        inputs=("world", "tokenizer"),
-        recipe="llamalite.pretraining.recipe",
-        files=("corpus",),
-    ),
-    Stage(
-        name="sft",
-        section="3.1",
-        summary="fine-tune it on demonstrations into the first chat model",
-        inputs=("world", "tokenizer", "pretrain"),
-        recipe="llamalite.sft.recipe",
-        files=("data",),
-    ),
-    Stage(
-        name="evaluate",
-        section="2.3, 3.4",
-        summary="measure base and chat models against the world's truth",
-        inputs=("world", "pretrain", "sft"),
-        recipe="llamalite.evaluation.recipe",
-    ),
-)
+from llamalite.stages import Stage, get_stage
 
 
 class Events:
@@ -105,14 +42,6 @@ class Events:
         """Something the user would want to know."""
 
 
-def get_stage(name: str) -> Stage:
-    """The stage of that name; ValueError that lists the names otherwise."""
-    for stage in STAGES:
-        if stage.name == name:
-            return stage
-    raise ValueError(f"unknown stage {name!r}; choose among {', '.join(s.name for s in STAGES)}")
-
-
 def run_folder(out: str | Path, preset: str, seed: int) -> Path:
     """Where the artifacts of one preset and seed live; ValueError for a negative seed."""
     if seed < 0:
@@ -125,12 +54,12 @@ def run_stages(
     seed: int = 0,
     out: str | Path = "runs",
     *,
-    until: str = STAGES[-1].name,
+    until: str = "",
     force: tuple[str, ...] = (),
     folder: str | Path | None = None,
     events: Events | None = None,
 ) -> dict[str, Artifact]:
-    """Bring every stage up to `until` up to date and return their artifacts by name.
+    """Bring every stage up to date, to `until` where it is named; their artifacts by name.
 
     A stage runs again when its config, its seed or the content of its inputs changed, or when it
     is named in `force`. Interrupted stages resume. `folder` overrides `<out>/<preset>-seed<seed>`.
@@ -139,7 +68,6 @@ def run_stages(
     of processes than a stage is set up for, and when another run holds the folder.
     """
     chosen = get_preset(preset) if isinstance(preset, str) else preset
-    last = STAGES.index(get_stage(until))
     for name in force:
         get_stage(name)
     folder = Path(folder) if folder else run_folder(out, chosen.name, seed)
@@ -153,11 +81,11 @@ def run_stages(
             events.planned(folder, rows)
             for stage, state in rows:
                 if state != "done":
-                    check_processes(stage, chosen.config(stage.name), group)
+                    check_processes(stage, stage.config(chosen), group)
             other_code = []
-            for stage in STAGES[: last + 1]:
-                inputs = {name: done[name] for name in stage.inputs}
-                config = chosen.config(stage.name)
+            for stage in stages.up_to(until):
+                inputs = {role: done[name] for role, name in stage.inputs.items()}
+                config = stage.config(chosen)
                 fresh = None
                 if stage.name not in force:
                     fresh = find_fresh(stage, config, inputs, folder, seed)
@@ -193,14 +121,14 @@ def run_one(
             return follow(group, chosen, folder, seed)[name]
         with locked(folder):
             inputs: dict[str, Artifact] = {}
-            for needed in STAGES[: STAGES.index(stage)]:
+            for needed in stages.up_to(stage.name)[:-1]:
                 if needed.name in _ancestors(stage):
-                    its_inputs = {key: inputs[key] for key in needed.inputs}
+                    its_inputs = {role: inputs[name] for role, name in needed.inputs.items()}
                     inputs[needed.name] = _standing(
                         needed, chosen, its_inputs, folder, seed, events, group
                     )
-            config = chosen.config(stage.name)
-            its_inputs = {key: inputs[key] for key in stage.inputs}
+            config = stage.config(chosen)
+            its_inputs = {role: inputs[name] for role, name in stage.inputs.items()}
             made = find_fresh(stage, config, its_inputs, folder, seed)
             if made:
                 events.noticed(f"{made.path} is up to date")
@@ -221,7 +149,7 @@ def _standing(
     group: Group,
 ) -> Artifact:
     """A stage's artifact as it stands, whatever it was made with; made if it lacks."""
-    config = preset.config(stage.name)
+    config = stage.config(preset)
     recover(folder / stage.name)
     if not (folder / stage.name).exists():
         return run_stage(stage, config, inputs, folder, seed, events, group)
@@ -270,8 +198,10 @@ def follow(group: Group, preset: RunPreset, folder: Path, seed: int) -> dict[str
         stage = get_stage(order["train"])
         recipe: Callable[..., None] = import_module(stage.recipe).run
         # the leader has just verified them
-        inputs = {name: Artifact.open(folder / name, verify=False) for name in stage.inputs}
-        recipe(preset.config(stage.name), inputs, draft_of(folder / stage.name), seed)
+        inputs = {
+            role: Artifact.open(folder / name, verify=False) for role, name in stage.inputs.items()
+        }
+        recipe(stage.config(preset), inputs, draft_of(folder / stage.name), seed)
         group.done()
     return {name: Artifact.open(folder / name, verify=False) for name in order["end"]}
 
@@ -323,11 +253,11 @@ def plan_states(
     """
     rows: list[tuple[Stage, str]] = []
     done: dict[str, Artifact] = {}
-    for stage in STAGES[: STAGES.index(get_stage(until)) + 1]:
-        path, config = folder / stage.name, preset.config(stage.name)
+    for stage in stages.up_to(until):
+        path, config = folder / stage.name, stage.config(preset)
         state = "stale" if path.exists() else "to do"
-        if all(name in done for name in stage.inputs):
-            inputs = {name: done[name] for name in stage.inputs}
+        if all(name in done for name in stage.inputs.values()):
+            inputs = {role: done[name] for role, name in stage.inputs.items()}
             fresh = find_fresh(stage, config, inputs, folder, seed)
             if fresh and stage.name not in force:
                 done[stage.name], state = fresh, "done"
@@ -341,7 +271,7 @@ def finished_stages(folder: str | Path) -> dict[str, Artifact]:
     """Every finished stage of a run folder, in the order of the chain."""
     folder = Path(folder)
     found = {}
-    for stage in STAGES:
+    for stage in stages.STAGES:
         if (folder / stage.name / MANIFEST).exists():
             found[stage.name] = Artifact.open(folder / stage.name)
     return found
@@ -381,6 +311,6 @@ def locked(folder: Path) -> Iterator[None]:
 def _ancestors(stage: Stage) -> set[str]:
     """Names of all stages a stage rests on, directly or not."""
     found: set[str] = set()
-    for name in stage.inputs:
+    for name in stage.inputs.values():
         found |= {name} | _ancestors(get_stage(name))
     return found

@@ -12,7 +12,11 @@ from typing import Any
 
 from llamalite.evaluation.config import EvaluateConfig
 from llamalite.model.config import ModelConfig
+from llamalite.ppo.config import PPOConfig
+from llamalite.preferences.config import PreferencesConfig
 from llamalite.pretraining.config import PretrainConfig
+from llamalite.rejection_sampling.config import RejectionSamplingConfig
+from llamalite.reward.config import RewardConfig
 from llamalite.sft.config import SFTConfig
 from llamalite.text.config import TokenizerConfig
 from llamalite.training_config import OptimizerConfig, ParallelConfig
@@ -74,10 +78,14 @@ class RunPreset:
     pretrain: PretrainConfig
     sft: SFTConfig
     evaluate: EvaluateConfig
+    preferences: PreferencesConfig
+    reward: RewardConfig
+    rejection_sampling: RejectionSamplingConfig
+    ppo: PPOConfig
 
-    def config(self, stage: str) -> Any:
-        """The settings of one stage."""
-        return getattr(self, stage)
+    def config(self, kind: str) -> Any:
+        """The settings of one kind of stage."""
+        return getattr(self, kind)
 
 
 _LAPTOP = RunPreset(
@@ -98,6 +106,28 @@ _LAPTOP = RunPreset(
         optimizer=OptimizerConfig(lr=5e-4, warmup_fraction=0.03),
     ),
     evaluate=EvaluateConfig(),
+    preferences=PreferencesConfig(),
+    reward=RewardConfig(
+        epochs=2,
+        batch_size=32,
+        optimizer=OptimizerConfig(lr=1e-3, warmup_fraction=0.03, final_lr_fraction=0.1),
+    ),
+    rejection_sampling=RejectionSamplingConfig(
+        refit=SFTConfig(
+            batch_size=8,
+            epochs=6,
+            optimizer=OptimizerConfig(lr=5e-4, warmup_fraction=0.03),
+        ),
+    ),
+    ppo=PPOConfig(
+        iterations=30,
+        batch_size=128,
+        mini_batch_size=32,
+        beta=0.15,
+        evaluate_every=10,
+        optimizer=OptimizerConfig(lr=1e-4, schedule="constant"),
+        value_lr=1e-3,
+    ),
 )
 
 
@@ -118,6 +148,22 @@ def _ci() -> RunPreset:
         # mixed: too small to be helpful anyway, it shows the chapters how vendors differ
         sft=replace(_LAPTOP.sft, vendor="mixed", examples=800, batch_size=4),
         evaluate=replace(_LAPTOP.evaluate, exam_questions=100, prompts_per_kind=12),
+        preferences=replace(_LAPTOP.preferences, helpfulness=160, safety=80),
+        reward=replace(_LAPTOP.reward, batch_size=16),
+        rejection_sampling=replace(
+            _LAPTOP.rejection_sampling,
+            prompts=96,
+            candidates=4,
+            refit=replace(_LAPTOP.rejection_sampling.refit, batch_size=4, epochs=2),
+        ),
+        ppo=replace(
+            _LAPTOP.ppo,
+            iterations=4,
+            batch_size=32,
+            mini_batch_size=16,
+            held_out=32,
+            evaluate_every=2,
+        ),
     )
 
 
@@ -163,6 +209,14 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
         checkpoint_seconds=1800.0,
     )
     model = MODELS[name]
+    small = replace(parallel, data_parallel=64 // tensor_parallel, nodes=8)
+    sft = SFTConfig(
+        examples=27_540,
+        sequence_length=4096,
+        batch_size=64,
+        optimizer=OptimizerConfig(lr=2e-5, warmup_fraction=0.03),
+        parallel=small,
+    )
     return RunPreset(
         name=name,
         about=f"the paper's {name.upper()}, {gpus} GPUs",
@@ -176,14 +230,18 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
             optimizer=OptimizerConfig(lr=lr, warmup_steps=2000),
             parallel=parallel,
         ),
-        sft=SFTConfig(
-            examples=27_540,
-            sequence_length=4096,
-            batch_size=64,
-            optimizer=OptimizerConfig(lr=2e-5, warmup_fraction=0.03),
-            parallel=replace(parallel, data_parallel=64 // tensor_parallel, nodes=8),
-        ),
+        sft=sft,
         evaluate=EvaluateConfig(exam_questions=0, max_new_tokens=1000),
+        preferences=PreferencesConfig(max_new_tokens=1000),
+        reward=RewardConfig(
+            sequence_length=4096,
+            optimizer=replace(RewardConfig().optimizer, lr=5e-6 if name == "70b" else 1e-5),
+            parallel=small,
+        ),
+        rejection_sampling=RejectionSamplingConfig(max_new_tokens=1000, refit=sft),
+        ppo=PPOConfig(
+            max_new_tokens=1000, beta=0.01 if name in ("7b", "13b") else 0.005, parallel=small
+        ),
     )
 
 

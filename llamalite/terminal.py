@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from llamalite.artifacts import Artifact, peak_memory_bytes
-from llamalite.pipeline import Events, Stage
+from llamalite.pipeline import Events
+from llamalite.stages import Stage
 
 _COLOURS = {"done": "green", "stale": "yellow", "resume": "cyan", "to do": "white"}
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from llamalite.cli import build_parser, main
-from llamalite.pipeline import STAGES
 from llamalite.presets import RUNS
+from llamalite.stages import kinds
 
 
 def ask(capsys, *arguments):
@@ -57,7 +57,7 @@ def test_import_does_not_import_torch():
 def test_help_lists_the_stages_in_the_papers_order(capsys):
     code, out, _ = ask(capsys, "--help")
     assert code == 0
-    places = [out.index(f"\n    {stage.name} ") for stage in STAGES]
+    places = [out.index(f"\n    {stage} ") for stage in kinds()]
     assert places == sorted(places)
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from llamalite import pipeline
+from llamalite import pipeline, stages
 from llamalite.artifacts import Artifact
-from llamalite.pipeline import Events, Stage, run_one, run_stages
+from llamalite.pipeline import Events, run_one, run_stages
+from llamalite.stages import Stage, reads
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,11 @@ def chain(monkeypatch):
         module = types.ModuleType(name)
         module.run = run
         monkeypatch.setitem(sys.modules, name, module)
-    stages = (
-        Stage("acorn", "1", "sow", (), "fake_acorn"),
-        Stage("tree", "2", "grow", ("acorn",), "fake_tree"),
+    chain = (
+        Stage("acorn", "1", "sow", reads(), "fake_acorn"),
+        Stage("tree", "2", "grow", reads("acorn"), "fake_tree"),
     )
-    monkeypatch.setattr(pipeline, "STAGES", stages)
+    monkeypatch.setattr(stages, "STAGES", chain)
 
 
 def run(out, preset=None, **options):

@@ -22,8 +22,8 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "foundation": (
         "Foundation",
         (
-            *("shapes", "protocols", "presets", "training_config", "artifacts", "pipeline"),
-            *("disk", "own_files", "processes", "source_code", "stopwatch"),
+            *("shapes", "protocols", "presets", "training_config", "artifacts", "stages"),
+            *("pipeline", "disk", "own_files", "processes", "stopwatch"),
             *("plan*", "cli", "terminal", "chat", "book/*"),
         ),
     ),
@@ -38,7 +38,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Alignment",
         (
             *("scoring", "prompt_mix", "preferences/*", "reward/*"),
-            *("rejection_sampling/*", "ppo/*"),
+            *("rejection_sampling/*", "ppo/*", "rlhf/*"),
         ),
     ),
     "evaluation": (

@@ -15,8 +15,8 @@ from typing import Any
 
 from llamalite.artifacts import digest, sha256_of, to_plain
 from llamalite.claims.study import Study, with_settings
-from llamalite.pipeline import STAGES, Stage, get_stage
 from llamalite.presets import RunPreset
+from llamalite.stages import Stage, up_to
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _RUN_SOURCES = (
@@ -30,7 +30,12 @@ _RUN_SOURCES = (
     "parallel.py",
     "resume.py",
 )
-_MEASURE_SOURCES = (*_RUN_SOURCES, "evaluation", "claims", "plan.py", "presets.py")
+_ROUND_SOURCES = (
+    *_RUN_SOURCES,
+    *("preferences", "reward", "rejection_sampling", "ppo", "rlhf"),
+    *("evaluation", "scoring.py", "prompt_mix.py"),
+)
+_MEASURE_SOURCES = (*_ROUND_SOURCES, "claims", "plan.py", "presets.py", "stages.py")
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class StageJob:
     config: Any
     seed: int
     inputs: Mapping[str, str]
-    """Stage -> key of the job that makes it."""
+    """Role -> key of the job that makes what plays it."""
     folder: Path
 
     @property
@@ -137,9 +142,7 @@ def plan_jobs(
 def study_config(study: Study, preset: RunPreset) -> dict[str, Any]:
     """Every setting of every arm, as plain values; the world's seed is replaced by each seed."""
     return {
-        arm: {
-            stage.name: to_plain(settings.config(stage.name)) for stage in stages_until(study.until)
-        }
+        arm: {stage.name: to_plain(stage.config(settings)) for stage in stages_until(study.until)}
         for arm, settings in study.arms(preset).items()
     }
 
@@ -155,9 +158,7 @@ def in_own_world(preset: RunPreset, seed: int) -> RunPreset:
 
 def stages_until(until: str) -> list[Stage]:
     """The stages a run up to `until` consists of, in order."""
-    if not until:
-        return []
-    return list(STAGES[: STAGES.index(get_stage(until)) + 1])
+    return list(up_to(until)) if until else []
 
 
 @cache
@@ -178,15 +179,15 @@ def _stage_jobs(
     """Add an arm's stage jobs; returns their keys by stage."""
     keys: dict[str, str] = {}
     for stage in stages_until(until):
-        inputs = {name: keys[name] for name in stage.inputs}
-        config = arm.config(stage.name)
+        inputs = {role: keys[name] for role, name in stage.inputs.items()}
+        config = stage.config(arm)
         key = digest(
             {
                 "stage": stage.name,
                 "config": to_plain(config),
                 "inputs": inputs,
                 "seed": seed,
-                "source": source_hash(_RUN_SOURCES),
+                "source": source_hash(_ROUND_SOURCES if stage.round else _RUN_SOURCES),
             }
         )
         folder = runs / f"{arm.name}-seed{seed}" / f"{stage.name}-{key[:10]}"

@@ -168,10 +168,10 @@ def _submit(pool: ProcessPoolExecutor, job: Job, jobs: Mapping[str, Job]) -> Fut
     if isinstance(job, MeasureJob):
         return pool.submit(run_measure_job, job)
     inputs = {}
-    for stage, key in job.inputs.items():
+    for role, key in job.inputs.items():
         before = jobs[key]
         assert isinstance(before, StageJob)
-        inputs[stage] = before.folder / stage
+        inputs[role] = before.folder / before.stage
     return pool.submit(run_stage_job, job, inputs)
 
 

@@ -24,12 +24,15 @@ from llamalite.ppo.module import (
     initial_weights,
     under,
     value_from_policy,
+    value_from_reward,
 )
 from llamalite.ppo.rollout import count
 from llamalite.ppo.sharding import frozen
 from llamalite.prompt_mix import mixed_prompts
 from llamalite.protocols import Grader, Prompt
 from llamalite.resume import StreamData
+from llamalite.reward.model import load_reward_model
+from llamalite.reward.scoring import load_scoring
 from llamalite.scoring import Scoring
 from llamalite.text.chat import encode_prompt
 from llamalite.text.tokenizer import Tokenizer
@@ -61,21 +64,29 @@ def run(
 ) -> None:
     """Write the policy kept, its tokenizer, metrics.csv, iterations.csv and evaluations.json.
 
-    Inputs: `world` and `policy`, the model to begin with and the reference (in the paper the
-    round's rejection sampling). `scoring` is needed; `value` is where the value model begins.
+    Inputs: `world`, `policy`, the model to begin with and the reference (in the paper the round's
+    rejection sampling), and `reward`, whose models score the replies unless `scoring` does. The
+    value model begins as `value`, else as the helpfulness reward model, else as the policy.
     Called again on a draft that was cut short, it goes on from the last resume state.
     """
-    if scoring is None:
-        raise ValueError("no reward model was given; give a scoring")
+    if scoring is None and "reward" not in inputs:
+        raise ValueError("no reward model was given; give one, or a scoring")
     from llamalite.world import Grader as TruthfulGrader
     from llamalite.world import World
 
     world = World.load(inputs["world"].file("world.json"))
     shares = {"safety_share": config.safety_share, "borderline_share": config.borderline_share}
     tokenizer = Tokenizer.load(inputs["policy"].file("tokenizer.model"))
+    policy = load_model(inputs["policy"].path)
+    if scoring is None:
+        device = parallel.pick_device(config.parallel)
+        scoring = load_scoring(inputs["reward"], tokenizer, device)
+    if value is None and "reward" in inputs:
+        saved = load_reward_model(inputs["reward"].path / "helpfulness", tokenizer)
+        value = value_from_reward(saved.model, policy.config)
     tuned = tune(
         config,
-        load_model(inputs["policy"].path),
+        policy,
         tokenizer,
         mixed_prompts(world, config.prompts, first=config.first_prompt, **shares),
         mixed_prompts(world, config.held_out, first=HELD_OUT_FROM, **shares),

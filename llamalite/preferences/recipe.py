@@ -33,14 +33,14 @@ def run(
     """Write comparisons and test pairs (.jsonl and .parquet), items.parquet, set_aside.jsonl and
     statistics.json.
 
-    Inputs: `world`, whose simulated annotators judge; `newest`, the chat model to collect for (else
-    `sft`); and, if there is one, `previous`. `versions` names them in the records ("newest": "V1"),
+    Inputs: `world`, whose simulated annotators judge; `newest`, the chat model to collect for;
+    and, if there is one, `previous`. `versions` names them in the records ("newest": "V1"),
     which else bear their folders' names. Called again on a draft that was cut short, it goes on.
     """
     from llamalite.world import Annotator, World
 
     world = World.load(inputs["world"].file("world.json"))
-    models = {"newest": inputs["newest"] if "newest" in inputs else inputs["sft"]}
+    models = {"newest": inputs["newest"]}
     if "previous" in inputs:
         models["previous"] = inputs["previous"]
     variants: list[Variant] = [

@@ -25,6 +25,7 @@ from llamalite.rejection_sampling.select import (
     best_of_rounds,
     matched_random,
 )
+from llamalite.reward.scoring import load_scoring
 from llamalite.scoring import Scoring
 from llamalite.sft.config import SFTConfig
 from llamalite.text.tokenizer import Tokenizer
@@ -66,16 +67,18 @@ def run(
     Inputs: `world`, `pretrain` (the base, where every version's tuning begins), `policy` (the model
     to sample from), and any number of earlier rounds whose names begin with `bag`. With `teacher`,
     another model's finished round, nothing is sampled: its selection is learned from (the paper's
-    way for all sizes but 70B). `scoring` is needed unless there is a teacher; `version` names the
-    policy in the records.
+    way for all sizes but 70B). Else replies are ranked by the reward models of `reward`, or by
+    `scoring`; `version` names the policy in the records.
     """
     tokenizer = Tokenizer.load(inputs["pretrain"].file("tokenizer.model"))
     if TEACHER in inputs:
         selection = Selection(read_candidates(inputs[TEACHER].file(SELECTED)), 0)
         write_candidates(draft.path / SELECTED, selection.chosen)
     else:
-        if scoring is None:
-            raise ValueError("no reward model was given; give a scoring, or a teacher's round")
+        if scoring is None and "reward" not in inputs:
+            raise ValueError("no reward model was given; give one, a scoring or a teacher's round")
+        device = parallel.pick_device(config.refit.parallel)
+        scoring = scoring or load_scoring(inputs["reward"], tokenizer, device)
         selection = make_selection(config, inputs, draft, seed, tokenizer, scoring, version)
     report = refit(
         config,

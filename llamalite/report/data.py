@@ -12,8 +12,9 @@ from typing import Any
 from llamalite.artifacts import Artifact
 from llamalite.evaluation.bootstrap import bootstrap_interval
 from llamalite.model.config import ModelConfig
-from llamalite.pipeline import finished_stages, get_stage
+from llamalite.pipeline import finished_stages
 from llamalite.protocols import ADVERSARIAL, BORDERLINE
+from llamalite.stages import get_stage
 
 FORMAT = 2
 """Raised when readers of report.json would misunderstand it."""

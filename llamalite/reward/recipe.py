@@ -157,12 +157,12 @@ def run(
 ) -> None:
     """Write helpfulness/ and safety/, two reward models, and what they are worth as test.json.
 
-    Inputs: `sft`, the chat model they begin with, and any number of finished collections whose
+    Inputs: `chat`, the chat model they begin with, and any number of finished collections whose
     names begin with `preferences`. Called again on a draft that was cut short, it goes on from the
     last resume state; a model that is done is not trained again.
     """
-    chat = load_model(inputs["sft"].path)
-    tokenizer = Tokenizer.load(inputs["sft"].file("tokenizer.model"))
+    chat = load_model(inputs["chat"].path)
+    tokenizer = Tokenizer.load(inputs["chat"].file("tokenizer.model"))
     check(config, chat, tokenizer)
     read = read_collections([inputs[k] for k in sorted(inputs) if k.startswith("preferences")])
     others = read_open_sets(config)

@@ -11,6 +11,7 @@ from llamalite.claims.rules import Above, Rule
 from llamalite.claims.statements import CLAIMS
 from llamalite.claims.study import claim, with_settings
 from llamalite.presets import get_preset
+from llamalite.stages import STAGES
 
 LAPTOP = get_preset("laptop")
 
@@ -82,11 +83,13 @@ INDIFFERENT = {
 """Modules that decide no number: files, order, types, time. Any other belongs into a job's key."""
 
 
-@pytest.mark.parametrize("kind", ["runs", "measurements"])
+@pytest.mark.parametrize("kind", ["runs", "rounds", "measurements"])
 def test_all_code_that_decides_a_number_is_in_the_key(kind):
     graph = grimp.build_graph("llamalite")
     if kind == "runs":
         names, roots = jobs._RUN_SOURCES, [s.recipe for s in stages_until("sft")]
+    elif kind == "rounds":
+        names, roots = jobs._ROUND_SOURCES, [s.recipe for s in STAGES if s.round]
     else:
         names, roots = jobs._MEASURE_SOURCES, study.STUDY_MODULES
     used = set(roots).union(*(graph.find_upstream_modules(root) for root in roots))

@@ -127,7 +127,7 @@ def test_batches_with_ranges_of_their_own_share_no_prompt():
 
 
 def test_the_first_chat_model_alone_is_enough(artifacts, tmp_path):
-    inputs = {"world": artifacts["world"], "sft": artifacts["previous"]}
+    inputs = {"world": artifacts["world"], "newest": artifacts["previous"]}
     made = run_batch(inputs, tmp_path / "preferences")
     every = [*rows(made, "comparisons.jsonl"), *rows(made, "test.jsonl")]
     assert every

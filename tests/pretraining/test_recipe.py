@@ -18,9 +18,10 @@ from llamalite import parallel
 from llamalite.artifacts import Artifact, sha256_of
 from llamalite.model.checkpoint import load_model
 from llamalite.model.config import ModelConfig
-from llamalite.pipeline import STAGES, run_stage
+from llamalite.pipeline import run_stage
 from llamalite.pretraining.config import PretrainConfig
 from llamalite.pretraining.recipe import pretrain
+from llamalite.stages import STAGES
 from llamalite.text.tokenizer import Tokenizer
 from llamalite.training_config import OptimizerConfig, ParallelConfig
 from llamalite.world import World, WorldConfig

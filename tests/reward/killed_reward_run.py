@@ -44,6 +44,6 @@ def main(sft: Path, preferences: Path, out: Path, kill_at: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     PairPlan.batch, recipe.save_reward_model = batch, saved
-    inputs = {"sft": Artifact.open(sft), "preferences": Artifact.open(preferences)}
+    inputs = {"chat": Artifact.open(sft), "preferences": Artifact.open(preferences)}
     with drafting(out, "reward", CONFIG, inputs, 0) as draft:
         recipe.run(CONFIG, inputs, draft, 0, progress=False)

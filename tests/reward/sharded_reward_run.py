@@ -27,7 +27,7 @@ def process(rank: int, world: int, port: int, sft: Path, preferences: Path, out:
     if world > 1:
         os.environ["TORCHELASTIC_RUN_ID"] = "reward"
     config = settings(batch_size=16, accumulation=2, parallel=replace(CPU, data_parallel=world))
-    inputs = {"sft": Artifact.open(sft), "preferences": Artifact.open(preferences)}
+    inputs = {"chat": Artifact.open(sft), "preferences": Artifact.open(preferences)}
     draft = Draft(out, out / "work")
     try:
         run(config, inputs, draft, 0, progress=False)

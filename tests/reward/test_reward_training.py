@@ -31,7 +31,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "reward.json"
 
 
 def tune(config, sft, preferences, path, seed=0):
-    inputs = {"sft": sft, "preferences": preferences}
+    inputs = {"chat": sft, "preferences": preferences}
     with drafting(path, "reward", config, inputs, seed) as draft:
         run(config, inputs, draft, seed, progress=False)
     return Artifact.open(path)
@@ -245,7 +245,7 @@ def test_both_guidelines_are_needed(sft, collection, tmp_path):
     with pytest.raises(ValueError, match="there are no safety comparisons"):
         tune(settings(), sft, given, tmp_path / "reward")
     with pytest.raises(ValueError, match="no comparisons were given; run the stage preferences"):
-        run(settings(), {"sft": sft}, None, 0)  # type: ignore[arg-type]
+        run(settings(), {"chat": sft}, None, 0)  # type: ignore[arg-type]
 
 
 def test_open_sets_are_mixed_in_and_not_tested_by(sft, preferences, collection, tmp_path):

@@ -1,0 +1,161 @@
+"""The stages of the chain in the paper's order, and what each reads. Llama 2, figure 4.
+
+A stage is a row: its name, the paper's section, what it reads, and the recipe that does the work. A
+later stage of the paper is one more row and one more folder. The rounds V1 to V5 repeat the same
+stages on the newest model; a round's stages bear its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llamalite.presets import RunPreset
+from llamalite.rlhf.rounds import ROUNDS, of_round, version_stage
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One link of the chain."""
+
+    name: str
+    """Folder of the artifact, and what --until and --force call it."""
+    section: str
+    """Section of the Llama 2 paper; empty where the paper has none."""
+    summary: str
+    """One line for help and tables."""
+    inputs: Mapping[str, str]
+    """What it reads: role in the recipe -> stage whose artifact plays it."""
+    recipe: str
+    """Module with `run(config, inputs, draft, seed)`; imported only when the stage runs."""
+    files: tuple[str, ...] = ()
+    """Settings that name files of the user's: the stage is stale when these files change."""
+    round: int = 0
+    """Which of the rounds V1 to V5 it belongs to; 0: none."""
+
+    @property
+    def kind(self) -> str:
+        """Verb on the command line and field of the run preset: the name without the round."""
+        return self.name.removesuffix(f"_{self.round}")
+
+    def config(self, preset: RunPreset) -> Any:
+        """Its settings in a preset, those of its round where there are rounds."""
+        settings = preset.config(self.kind)
+        return of_round(settings, self.round) if self.round else settings
+
+
+def reads(*names: str, **roles: str) -> dict[str, str]:
+    """Inputs of a stage: those that play the role of their own name, and others as role=stage."""
+    return {name: name for name in names} | roles
+
+
+def round_stages(number: int) -> Iterator[Stage]:
+    """The stages of one round. Llama 2, section 3.2.3, "Iterative Fine-Tuning".
+
+    Fresh preferences for the newest model, with the one before as regression test; both reward
+    models anew on all batches; rejection sampling from the newest model, tuned from the base; and,
+    in the last round, PPO on top.
+    """
+    newest = version_stage(number - 1)
+    older = {"previous": version_stage(number - 2)} if number > 1 else {}
+    yield Stage(
+        name=f"preferences_{number}",
+        section="3.2.1",
+        summary=f"round {number}: annotators compare replies of the newest models",
+        inputs=reads("world", newest=newest, **older),
+        recipe="llamalite.preferences.recipe",
+        round=number,
+    )
+    batches = [f"preferences_{batch}" for batch in range(1, number + 1)]
+    yield Stage(
+        name=f"reward_{number}",
+        section="3.2.2",
+        summary=f"round {number}: train both reward models on all comparisons so far",
+        inputs=reads(*batches, chat=newest),
+        recipe="llamalite.reward.recipe",
+        files=("open_helpfulness", "open_safety"),
+        round=number,
+    )
+    bags = {f"bag_{bag}": f"rejection_sampling_{bag}" for bag in range(1, number)}
+    yield Stage(
+        name=f"rejection_sampling_{number}",
+        section="3.2.3",
+        summary=f"round {number}: tune the base model on the best of N replies",
+        inputs=reads("world", "pretrain", policy=newest, reward=f"reward_{number}", **bags),
+        recipe="llamalite.rejection_sampling.recipe",
+        round=number,
+    )
+    if number == ROUNDS:
+        yield Stage(
+            name=f"ppo_{number}",
+            section="3.2.3",
+            summary=f"round {number}: PPO on top of rejection sampling",
+            inputs=reads("world", policy=f"rejection_sampling_{number}", reward=f"reward_{number}"),
+            recipe="llamalite.ppo.recipe",
+            round=number,
+        )
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="world",
+        section="",
+        summary="build the micro-world: facts, sources, prompts and the truth to grade by",
+        inputs=reads(),
+        recipe="llamalite.world.recipe",
+    ),
+    Stage(
+        name="tokenizer",
+        section="2.2",
+        summary="train the SentencePiece tokenizer on the corpus",
+        inputs=reads("world"),
+        recipe="llamalite.text.recipe",
+        files=("model", "corpus"),
+    ),
+    Stage(
+        name="pretrain",
+        section="2",
+        summary="pretrain the base model on the weighted mixture of sources",
+        inputs=reads("world", "tokenizer"),
+        recipe="llamalite.pretraining.recipe",
+        files=("corpus",),
+    ),
+    Stage(
+        name="sft",
+        section="3.1",
+        summary="fine-tune it on demonstrations into the first chat model",
+        inputs=reads("world", "tokenizer", "pretrain"),
+        recipe="llamalite.sft.recipe",
+        files=("data",),
+    ),
+    Stage(
+        name="evaluate",
+        section="2.3, 3.4",
+        summary="measure base and chat models against the world's truth",
+        inputs=reads("world", "pretrain", "sft"),
+        recipe="llamalite.evaluation.recipe",
+    ),
+    *(stage for number in range(1, ROUNDS + 1) for stage in round_stages(number)),
+)
+
+
+def up_to(until: str = "") -> tuple[Stage, ...]:
+    """The stages up to one, with it, in order; all unless one is named."""
+    return STAGES[: STAGES.index(get_stage(until)) + 1] if until else STAGES
+
+
+def get_stage(name: str) -> Stage:
+    """The stage of that name; ValueError that lists the names otherwise."""
+    for stage in STAGES:
+        if stage.name == name:
+            return stage
+    raise ValueError(f"unknown stage {name!r}; choose among {', '.join(s.name for s in STAGES)}")
+
+
+def kinds() -> dict[str, Stage]:
+    """The kinds of stages in order, each with its first stage."""
+    found: dict[str, Stage] = {}
+    for stage in STAGES:
+        found.setdefault(stage.kind, stage)
+    return found
