@@ -1,0 +1,235 @@
+"""The command line as torchrun and srun start it: same losses as one process, one speaker, no hang.
+
+Real processes over gloo, through `python -m llamalite` and the stages' own recipes.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from llamalite.artifacts import Artifact
+
+DEADLINE = 180
+SETTINGS = [
+    *("--preset", "ci", "--world.people", "20", "--world.attributes", "4", "--world.towns", "4"),
+    *("--world.canaries", "4", "--tokenizer.vocab_size", "400"),
+    *("--tokenizer.sample_documents", "300"),
+]
+PRETRAIN = [
+    *("--pretrain.model.vocab_size", "400", "--pretrain.model.dim", "32"),
+    *("--pretrain.model.n_layers", "2", "--pretrain.model.head_dim", "8"),
+    *("--pretrain.model.ffn_dim", "48", "--pretrain.sequence_length", "128"),
+    *("--pretrain.batch_size", "8", "--pretrain.tokens", str(40 * 8 * 128)),
+    *("--pretrain.parallel.compile", "off", "--pretrain.parallel.accelerator", "cpu"),
+    *("--pretrain.parallel.checkpoint_steps", "4"),
+]
+SFT = [
+    *("--sft.examples", "60", "--sft.held_out", "10", "--sft.epochs", "1"),
+    *("--sft.batch_size", "4", "--sft.parallel.compile", "off", "--sft.parallel.accelerator"),
+    "cpu",
+]
+RUN = ["run", *SETTINGS, *PRETRAIN, *SFT]
+
+
+def environment(launcher: str, rank: int, world: int, port: int) -> dict[str, str]:
+    """What torchrun, or srun on one machine, tells each process."""
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "TORCHELASTIC_"))}
+    plain |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "MASTER_PORT": str(port)}
+    if launcher == "srun":
+        return plain | {
+            "SLURM_JOB_ID": "4711",
+            "SLURM_JOB_NAME": "llamalite",
+            "SLURM_NODELIST": "127.0.0.1",
+            "SLURM_NTASKS": str(world),
+            "SLURM_NTASKS_PER_NODE": str(world),
+            "SLURM_PROCID": str(rank),
+            "SLURM_LOCALID": str(rank),
+            "SLURM_NODEID": "0",
+        }
+    return plain | {
+        "TORCHELASTIC_RUN_ID": "tests",
+        "MASTER_ADDR": "127.0.0.1",
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(world),
+        "LOCAL_WORLD_SIZE": str(world),
+        "GROUP_RANK": "0",
+    }
+
+
+def start(world: int, arguments: list[str], launcher="torchrun", others=()) -> list:
+    """Processes of a run; `others` are arguments that all but the first have besides."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return [
+        subprocess.Popen(
+            [sys.executable, "-m", "llamalite", *arguments, *(others if rank else ())],
+            env=environment(launcher, rank, world, port) if world > 1 else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(world)
+    ]
+
+
+def ends(processes) -> list[tuple[int, str, str]]:
+    """Exit code, output and errors of each; nobody may outlast the deadline."""
+    deadline = time.monotonic() + DEADLINE
+    try:
+        found = [p.communicate(timeout=max(1, deadline - time.monotonic())) for p in processes]
+    finally:
+        for each in processes:
+            each.kill()
+    return [(p.returncode, *texts) for p, texts in zip(processes, found, strict=True)]
+
+
+def losses(folder: Path, stage: str) -> list[float]:
+    with (folder / "ci-seed0" / stage / "metrics.csv").open() as stream:
+        return [float(row["loss"]) for row in csv.DictReader(stream)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The run of one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    [(code, _, err)] = ends(start(1, [*RUN, "--until", "sft", "--out", str(folder)]))
+    assert code == 0, err
+    return folder
+
+
+@pytest.fixture
+def begun(alone, tmp_path):
+    """A run folder with the first two stages done."""
+    for stage in ("world", "tokenizer"):
+        shutil.copytree(alone / "ci-seed0" / stage, tmp_path / "ci-seed0" / stage)
+    return tmp_path
+
+
+def assert_same(folder: Path, alone: Path, stage: str) -> None:
+    assert losses(folder, stage) == pytest.approx(losses(alone, stage), abs=1e-4)
+    found, expected = (
+        load_file(Artifact.open(each / "ci-seed0" / stage).file("model.safetensors"))
+        for each in (folder, alone)
+    )
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, rtol=1e-3, atol=1e-4)
+
+
+def test_torchrun_of_two_runs_the_chain_as_one_process_does(alone, tmp_path):
+    parallel = ["--pretrain.parallel.data_parallel", "2", "--sft.parallel.tensor_parallel", "2"]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", "2", "-m", "llamalite", *RUN, *parallel),
+            *("--until", "sft", "--out", str(tmp_path)),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("report: ") == 1  # one speaks
+    assert done.stdout.count("done pretrain") == done.stdout.count("done sft") == 1
+    assert losses(alone, "pretrain")[-1] < losses(alone, "pretrain")[0] - 0.3  # it did train
+    for stage in ("pretrain", "sft"):
+        assert_same(tmp_path, alone, stage)
+    held_out = [
+        [point["loss"] for point in json.loads((f / "ci-seed0/sft/held_out.json").read_text())]
+        for f in (tmp_path, alone)
+    ]
+    assert held_out[0] == pytest.approx(held_out[1], abs=1e-4)
+    # another number of processes does not make it stale
+    [(code, out, err)] = ends(start(1, [*RUN, "--until", "sft", "--out", str(tmp_path)]))
+    assert code == 0, err
+    assert "done pretrain" not in out
+
+
+def test_two_processes_then_one_then_two_go_on_with_the_draft(alone, begun):
+    arguments = ["pretrain", *SETTINGS[:2], *PRETRAIN, "--out", str(begun)]
+    work = begun / "ci-seed0" / "pretrain.partial" / "work"
+    two = ["--pretrain.parallel.data_parallel", "2"]
+    for world, extra, wanted in ((2, two, 4), (1, [], 12)):
+        processes = start(world, [*arguments, *extra], "srun")
+        deadline = time.monotonic() + DEADLINE
+        while newest_step(work) < wanted and all(p.poll() is None for p in processes):
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        for each in processes:
+            each.kill()
+        assert [code for code, *_ in ends(processes)] == [-9] * world, "ended before it was killed"
+    [(code, out, err), (other, silence, _)] = ends(start(2, [*arguments, *two], "srun"))
+    assert (code, other) == (0, 0), err
+    assert "discarded" not in out
+    assert silence == ""
+    manifest = Artifact.open(begun / "ci-seed0" / "pretrain").manifest
+    assert manifest["metrics"]["resumed_at"] >= 12
+    assert manifest["resumed"] == 2
+    assert_same(begun, alone, "pretrain")
+
+
+def newest_step(work: Path) -> int:
+    return max((int(p.stem.split("-")[1]) for p in work.glob("resume-*.ckpt")), default=-1)
+
+
+def test_where_one_process_fails_all_end_and_the_first_says_why(begun):
+    arguments = ["pretrain", *SETTINGS[:2], *PRETRAIN, "--out", str(begun)]
+    began = time.monotonic()
+    processes = start(
+        2,
+        [*arguments, "--pretrain.parallel.data_parallel", "2"],
+        others=["--pretrain.mixture", "{gossip: 1.0}"],
+    )
+    [(code, _, err), (other, _, silence)] = ends(processes)
+    assert time.monotonic() - began < 90
+    assert (code, other) == (2, 2)
+    lines = [line for line in err.splitlines() if "error" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("llamalite: error: process 1: mixture names the source 'gossip'")
+    assert "Traceback" not in err + silence
+    assert "llamalite: error" not in silence
+
+
+@pytest.mark.parametrize("victim", [0, 1], ids=["first", "second"])
+def test_a_killed_process_takes_the_others_with_it(begun, victim):
+    arguments = ["pretrain", *SETTINGS[:2], *PRETRAIN, "--out", str(begun)]
+    arguments += ["--pretrain.tokens", str(4000 * 8 * 128)]
+    processes = start(2, [*arguments, "--pretrain.parallel.data_parallel", "2"])
+    work = begun / "ci-seed0" / "pretrain.partial" / "work"
+    deadline = time.monotonic() + DEADLINE
+    while newest_step(work) < 4 and all(p.poll() is None for p in processes):
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    processes[victim].kill()
+    killed = time.monotonic()
+    codes = [code for code, *_ in ends(processes)]
+    assert time.monotonic() - killed < 60
+    assert codes[victim] == -9
+    assert codes[1 - victim] not in (0, -9)
+
+
+def test_another_number_of_processes_than_set_up_is_refused_at_once(begun):
+    arguments = ["pretrain", *SETTINGS[:2], *PRETRAIN, "--out", str(begun)]
+    [(code, _, err), (other, _, silence)] = ends(start(2, arguments))
+    assert (code, other) == (2, 2)
+    assert "pretrain.parallel is set up for 1 process and 2 started; start 1" in err
+    assert silence == ""
+    [(code, _, err)] = ends(start(1, [*arguments, "--pretrain.parallel.data_parallel", "2"]))
+    assert code == 2
+    assert err.splitlines()[-1].startswith(
+        "llamalite: error: pretrain.parallel is set up for 2 processes and 1 started; start 2"
+    )
