@@ -1,22 +1,25 @@
 """The command line as torchrun and srun start it: same losses as one process, one speaker, no hang.
 
-Real processes over gloo, through `python -m llamalite` and the stages' own recipes.
+Real processes over gloo, through the command line and the stages' own recipes.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from command_line_run import process
 from safetensors.torch import load_file
 
 from llamalite.artifacts import Artifact
@@ -43,10 +46,14 @@ SFT = [
 RUN = ["run", *SETTINGS, *PRETRAIN, *SFT]
 
 
+# processes are forked off a server that has imported everything once: seconds saved in each
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["command_line_run"])
+
+
 def environment(launcher: str, rank: int, world: int, port: int) -> dict[str, str]:
     """What torchrun, or srun on one machine, tells each process."""
-    plain = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "TORCHELASTIC_"))}
-    plain |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "MASTER_PORT": str(port)}
+    plain = {"CUDA_VISIBLE_DEVICES": "", "MASTER_PORT": str(port)}
     if launcher == "srun":
         return plain | {
             "SLURM_JOB_ID": "4711",
@@ -69,32 +76,52 @@ def environment(launcher: str, rank: int, world: int, port: int) -> dict[str, st
     }
 
 
-def start(world: int, arguments: list[str], launcher="torchrun", others=()) -> list:
-    """Processes of a run; `others` are arguments that all but the first have besides."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    return [
-        subprocess.Popen(
-            [sys.executable, "-m", "llamalite", *arguments, *(others if rank else ())],
-            env=environment(launcher, rank, world, port) if world > 1 else None,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(world)
-    ]
+class Processes:
+    """A run under way; `others` are arguments that all but the first have besides."""
 
+    def __init__(self, world: int, arguments: list[str], launcher="torchrun", others=()) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.folder = Path(tempfile.mkdtemp())
+        self.all = [
+            SERVER.Process(
+                target=process,
+                args=(
+                    [*arguments, *(others if rank else ())],
+                    environment(launcher, rank, world, port) if world > 1 else {},
+                    self.folder,
+                    rank,
+                ),
+                daemon=True,
+            )
+            for rank in range(world)
+        ]
+        for each in self.all:
+            each.start()
 
-def ends(processes) -> list[tuple[int, str, str]]:
-    """Exit code, output and errors of each; nobody may outlast the deadline."""
-    deadline = time.monotonic() + DEADLINE
-    try:
-        found = [p.communicate(timeout=max(1, deadline - time.monotonic())) for p in processes]
-    finally:
-        for each in processes:
+    def wait_for_step(self, work: Path, step: int) -> None:
+        """Until a resume state of that step or a later one stands, or a process has ended."""
+        deadline = time.monotonic() + DEADLINE
+        while newest_step(work) < step and all(p.exitcode is None for p in self.all):
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    def ends(self) -> list[tuple[int | None, str, str]]:
+        """Exit code, output and errors of each; nobody may outlast the deadline."""
+        deadline = time.monotonic() + DEADLINE
+        for each in self.all:
+            each.join(max(1, deadline - time.monotonic()))
+        codes = [each.exitcode for each in self.all]
+        for each in self.all:
             each.kill()
-    return [(p.returncode, *texts) for p, texts in zip(processes, found, strict=True)]
+        said = [
+            [(self.folder / f"{kind}-{rank}").read_text() for kind in ("out", "err")]
+            for rank in range(len(self.all))
+        ]
+        shutil.rmtree(self.folder)
+        assert None not in codes, said
+        return [(code, out, err) for code, (out, err) in zip(codes, said, strict=True)]
 
 
 def losses(folder: Path, stage: str) -> list[float]:
@@ -106,7 +133,7 @@ def losses(folder: Path, stage: str) -> list[float]:
 def alone(tmp_path_factory):
     """The run of one process."""
     folder = tmp_path_factory.mktemp("alone")
-    [(code, _, err)] = ends(start(1, [*RUN, "--until", "sft", "--out", str(folder)]))
+    [(code, _, err)] = Processes(1, [*RUN, "--until", "sft", "--out", str(folder)]).ends()
     assert code == 0, err
     return folder
 
@@ -154,7 +181,7 @@ def test_torchrun_of_two_runs_the_chain_as_one_process_does(alone, tmp_path):
     ]
     assert held_out[0] == pytest.approx(held_out[1], abs=1e-4)
     # another number of processes does not make it stale
-    [(code, out, err)] = ends(start(1, [*RUN, "--until", "sft", "--out", str(tmp_path)]))
+    [(code, out, err)] = Processes(1, [*RUN, "--until", "sft", "--out", str(tmp_path)]).ends()
     assert code == 0, err
     assert "done pretrain" not in out
 
@@ -164,15 +191,12 @@ def test_two_processes_then_one_then_two_go_on_with_the_draft(alone, begun):
     work = begun / "ci-seed0" / "pretrain.partial" / "work"
     two = ["--pretrain.parallel.data_parallel", "2"]
     for world, extra, wanted in ((2, two, 4), (1, [], 12)):
-        processes = start(world, [*arguments, *extra], "srun")
-        deadline = time.monotonic() + DEADLINE
-        while newest_step(work) < wanted and all(p.poll() is None for p in processes):
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        for each in processes:
+        run = Processes(world, [*arguments, *extra], "srun")
+        run.wait_for_step(work, wanted)
+        for each in run.all:
             each.kill()
-        assert [code for code, *_ in ends(processes)] == [-9] * world, "ended before it was killed"
-    [(code, out, err), (other, silence, _)] = ends(start(2, [*arguments, *two], "srun"))
+        assert [code for code, *_ in run.ends()] == [-9] * world, "ended before it was killed"
+    [(code, out, err), (other, silence, _)] = Processes(2, [*arguments, *two], "srun").ends()
     assert (code, other) == (0, 0), err
     assert "discarded" not in out
     assert silence == ""
@@ -189,12 +213,12 @@ def newest_step(work: Path) -> int:
 def test_where_one_process_fails_all_end_and_the_first_says_why(begun):
     arguments = ["pretrain", *SETTINGS[:2], *PRETRAIN, "--out", str(begun)]
     began = time.monotonic()
-    processes = start(
+    run = Processes(
         2,
         [*arguments, "--pretrain.parallel.data_parallel", "2"],
         others=["--pretrain.mixture", "{gossip: 1.0}"],
     )
-    [(code, _, err), (other, _, silence)] = ends(processes)
+    [(code, _, err), (other, _, silence)] = run.ends()
     assert time.monotonic() - began < 90
     assert (code, other) == (2, 2)
     lines = [line for line in err.splitlines() if "error" in line]
@@ -208,15 +232,11 @@ def test_where_one_process_fails_all_end_and_the_first_says_why(begun):
 def test_a_killed_process_takes_the_others_with_it(begun, victim):
     arguments = ["pretrain", *SETTINGS[:2], *PRETRAIN, "--out", str(begun)]
     arguments += ["--pretrain.tokens", str(4000 * 8 * 128)]
-    processes = start(2, [*arguments, "--pretrain.parallel.data_parallel", "2"])
-    work = begun / "ci-seed0" / "pretrain.partial" / "work"
-    deadline = time.monotonic() + DEADLINE
-    while newest_step(work) < 4 and all(p.poll() is None for p in processes):
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    processes[victim].kill()
+    run = Processes(2, [*arguments, "--pretrain.parallel.data_parallel", "2"])
+    run.wait_for_step(begun / "ci-seed0" / "pretrain.partial" / "work", 4)
+    run.all[victim].kill()
     killed = time.monotonic()
-    codes = [code for code, *_ in ends(processes)]
+    codes = [code for code, *_ in run.ends()]
     assert time.monotonic() - killed < 60
     assert codes[victim] == -9
     assert codes[1 - victim] not in (0, -9)
@@ -224,11 +244,11 @@ def test_a_killed_process_takes_the_others_with_it(begun, victim):
 
 def test_another_number_of_processes_than_set_up_is_refused_at_once(begun):
     arguments = ["pretrain", *SETTINGS[:2], *PRETRAIN, "--out", str(begun)]
-    [(code, _, err), (other, _, silence)] = ends(start(2, arguments))
+    [(code, _, err), (other, _, silence)] = Processes(2, arguments).ends()
     assert (code, other) == (2, 2)
     assert "pretrain.parallel is set up for 1 process and 2 started; start 1" in err
     assert silence == ""
-    [(code, _, err)] = ends(start(1, [*arguments, "--pretrain.parallel.data_parallel", "2"]))
+    [(code, _, err)] = Processes(1, [*arguments, "--pretrain.parallel.data_parallel", "2"]).ends()
     assert code == 2
     assert err.splitlines()[-1].startswith(
         "llamalite: error: pretrain.parallel is set up for 2 processes and 1 started; start 2"
