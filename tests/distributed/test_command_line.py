@@ -46,9 +46,7 @@ SFT = [
 RUN = ["run", *SETTINGS, *PRETRAIN, *SFT]
 
 
-# processes are forked off a server that has imported everything once: seconds saved in each
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["command_line_run"])
 
 
 def environment(launcher: str, rank: int, world: int, port: int) -> dict[str, str]:

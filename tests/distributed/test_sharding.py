@@ -18,9 +18,7 @@ from llamalite.model.config import ModelConfig
 from llamalite.model.transformer import Transformer
 from llamalite.training_config import ParallelConfig
 
-# processes are forked off a server that has imported everything once: seconds saved in each
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["sharded_run"])
 DEADLINE = 180
 
 

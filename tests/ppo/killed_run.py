@@ -24,7 +24,6 @@ CONFIG = settings(
 )
 STEPS = 16
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["killed_run"])
 
 
 def start(policy: Path, out: Path, kill_at: int = 0) -> int:

@@ -12,7 +12,6 @@ from safetensors.torch import load_file
 from sharded_ppo_run import process
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["sharded_ppo_run"])
 DEADLINE = 500
 
 

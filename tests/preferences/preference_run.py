@@ -18,7 +18,6 @@ CONFIG = PreferencesConfig(
     helpfulness=24, safety=18, prompts_at_once=10, max_new_tokens=12, annotators=3, test_share=0.25
 )
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["preference_run"])
 
 
 def run_batch(artifacts, path, config=CONFIG, seed=0, **more):

@@ -11,7 +11,6 @@ from makers import answer
 from llamalite.preferences.store import PreferenceStore
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["writers"])
 
 
 def start(where, name: str, folder: Path, lease: float = 60.0):

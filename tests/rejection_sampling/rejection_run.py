@@ -34,7 +34,6 @@ CONFIG = RejectionSamplingConfig(
     ),
 )
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["rejection_run"])
 
 
 @dataclass(frozen=True)

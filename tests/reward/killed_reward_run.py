@@ -17,7 +17,6 @@ from llamalite.reward.data import PairPlan
 
 CONFIG = settings(batch_size=16, accumulation=2, parallel=replace(CPU, checkpoint_steps=3))
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["killed_reward_run"])
 
 
 def start(sft: Path, preferences: Path, out: Path, kill_at: int = 0) -> int:

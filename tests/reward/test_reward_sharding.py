@@ -13,7 +13,6 @@ from sharded_reward_run import process
 from llamalite.reward.model import load_reward_model
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["sharded_reward_run"])
 DEADLINE = 300
 
 
