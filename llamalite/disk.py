@@ -49,7 +49,7 @@ def writing(path: Path) -> Iterator[None]:
 
 def _disk_error(error: BaseException, folder: Path) -> int | None:
     """The errno of what the disk refused, if that is what went wrong."""
-    kinds = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+    kinds = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
     if isinstance(error, OSError):
         return error.errno if error.errno in kinds else None
     text = " ".join([str(error), *map(str, getattr(error, "failures", {}).values())])

@@ -346,6 +346,10 @@ def _hours(hours: float) -> str:
     return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
 
 
+def _tonnes(tonnes: float) -> str:
+    return f"{tonnes:,.2f}" if tonnes >= 1 else f"{tonnes:.4g}"
+
+
 def plan_tables(plan: Mapping[str, Any]) -> list[Any]:
     """The plan as rich tables: the run, and the memory of one device."""
     from rich.table import Table
@@ -366,7 +370,7 @@ def plan_tables(plan: Mapping[str, Any]) -> list[Any]:
         ("GPU hours", _hours(plan["gpu_hours"]), ""),
         ("days", f"{plan['days']:,.4g}", ""),
         ("energy", f"{plan['energy_kwh']:,.4g} kWh", f"{plan['watts']:g} W a device"),
-        ("carbon", f"{plan['tco2eq']:,.6g} tCO2eq", "table 2's formula"),
+        ("carbon", f"{_tonnes(plan['tco2eq'])} tCO2eq", "table 2's formula"),
     ]
     for row in rows:
         run.add_row(*row)

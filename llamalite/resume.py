@@ -21,6 +21,8 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from llamalite.disk import writing
+
 CHECKPOINT = "resume-{step:09d}.ckpt"
 _PARTIAL = ".partial"
 
@@ -197,7 +199,8 @@ class ResumeCheckpoint(Callback):
         if trainer.is_global_zero:
             discard(partial)
         trainer.strategy.barrier()
-        trainer.save_checkpoint(partial, weights_only=False)
+        with writing(partial):
+            trainer.save_checkpoint(partial, weights_only=False)
         trainer.strategy.barrier()
         if trainer.is_global_zero:
             for logger in trainer.loggers:

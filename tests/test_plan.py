@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from llamalite.cli import main
 from llamalite.model.config import ModelConfig
 from llamalite.plan import (
     PAPER_RUNS,
@@ -39,6 +40,22 @@ def test_tables_1_and_2_exactly(name):
     assert plan["parameters"] == parameters
     assert plan["kv_bytes_per_token"] == cache
     assert plan["steps"] == 476_838  # 2e12 tokens in batches of 1024 x 4096, "4M" in table 1
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("7b", ["184,320", "31.22 tCO2eq", "400 W", "2,000,000,000,000"]),
+        ("13b", ["368,640", "62.44 tCO2eq", "400 W", "2,000,000,000,000"]),
+        ("34b", ["1,038,336", "153.90 tCO2eq", "350 W", "2,000,000,000,000"]),
+        ("70b", ["1,720,320", "291.42 tCO2eq", "400 W", "2,000,000,000,000"]),
+    ],
+)
+def test_the_command_prints_them_to_the_letter(name, printed, capsys):
+    assert main(["plan", "--preset", name]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    for each in printed:
+        assert f" {each} " in words
 
 
 def test_total_of_table_2_and_its_erratum():

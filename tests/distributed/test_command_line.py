@@ -77,7 +77,9 @@ def environment(launcher: str, rank: int, world: int, port: int) -> dict[str, st
 class Processes:
     """A run under way; `others` are arguments that all but the first have besides."""
 
-    def __init__(self, world: int, arguments: list[str], launcher="torchrun", others=()) -> None:
+    def __init__(
+        self, world: int, arguments: list[str], launcher="torchrun", others=(), largest=-1
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -90,6 +92,7 @@ class Processes:
                     environment(launcher, rank, world, port) if world > 1 else {},
                     self.folder,
                     rank,
+                    largest,
                 ),
                 daemon=True,
             )
@@ -251,3 +254,22 @@ def test_another_number_of_processes_than_set_up_is_refused_at_once(begun):
     assert err.splitlines()[-1].startswith(
         "llamalite: error: pretrain.parallel is set up for 2 processes and 1 started; start 2"
     )
+
+
+@pytest.mark.parametrize("world", [1, 2], ids=["one", "two"])
+def test_a_state_that_cannot_be_written_is_one_line_and_leaves_nothing(begun, world):
+    arguments = ["pretrain", *SETTINGS[:2], *PRETRAIN, "--out", str(begun)]
+    arguments += ["--pretrain.parallel.data_parallel", str(world)]
+    (code, _, err), *others = Processes(world, arguments, largest=60_000).ends()
+    assert code == 2, err
+    lines = [line for line in err.splitlines() if "error" in line]
+    assert len(lines) == 1, err
+    assert "File too large" in lines[0]
+    assert "resume-000000004.ckpt" in lines[0]
+    assert "Traceback" not in err
+    for other, _, silence in others:
+        assert other == 2
+        assert "llamalite: error" not in silence
+        assert "Traceback" not in silence
+    work = begun / "ci-seed0" / "pretrain.partial" / "work"
+    assert not list(work.glob("resume-*"))

@@ -151,6 +151,35 @@ def test_an_index_cannot_lead_outside(tmp_path):
         import_hf(tmp_path)
 
 
+@pytest.mark.parametrize(("damage", "says"), [
+    (lambda text: text[: len(text) // 2], "index.json: not JSON"),
+    (lambda text: "", "index.json: not JSON"),
+    (lambda text: "\0" * 40, "index.json: not JSON"),
+    (lambda text: "[]", "index.json: not a JSON object"),
+    (lambda text: "{}", "index.json: has no weight_map"),
+    (lambda text: text.replace("00002-of", "00099-of"), r"00099-of-\d+.safetensors: No such file"),
+])  # fmt: skip
+def test_a_damaged_index_of_shards_is_one_line(damage, says, theirs, tmp_path):
+    theirs.save_pretrained(tmp_path, max_shard_size="60KB")
+    index = tmp_path / "model.safetensors.index.json"
+    text = index.read_text()
+    import_hf(tmp_path)  # it was whole
+    index.write_text(damage(text))
+    with pytest.raises(ValueError, match=says) as caught:
+        import_hf(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_shard_cut_short_is_one_line(theirs, tmp_path):
+    theirs.save_pretrained(tmp_path, max_shard_size="60KB")
+    last = max(tmp_path.glob("model-*.safetensors"))
+    last.write_bytes(last.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=f"{last.name}: damaged, truncated") as caught:
+        import_hf(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_pickled_weights_are_refused(tmp_path):
     model = Transformer(ModelConfig(83, 48, 1, 4, 2, 14, 88, 64))
     export_hf(model, tmp_path)
