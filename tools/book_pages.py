@@ -32,7 +32,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "model": ("Model", ("model/*",)),
     "training": (
         "Training",
-        ("training", "resume", "parallel", "pretraining/*", "sft/*"),
+        ("training", "held_out", "resume", "parallel", "pretraining/*", "sft/*"),
     ),
     "alignment": (
         "Alignment",

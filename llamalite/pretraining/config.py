@@ -28,6 +28,9 @@ class PretrainConfig:
     alike. The paper up-samples the most factual sources and does not print its mixture."""
     documents: int = 0
     """Distinct documents of each micro-world source, read again when used up; 0 never ends."""
+    held_out: int = 8
+    """Documents of each source (rows, of your own corpus; at most a tenth) that are kept from
+    training and on which the loss is measured before training and after every quarter of it."""
     corpus: dict[str, str] = field(default_factory=dict)
     """Your own corpus instead of the micro-world: for each source a file pattern (JSONL, Parquet or
     text, or a folder of them) or hub:NAME[:CONFIG[:SPLIT]], with a column "text"."""
@@ -44,8 +47,9 @@ class PretrainConfig:
         for name in ("tokens", "sequence_length", "batch_size", "accumulation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.documents < 0:
-            raise ValueError(f"documents is {self.documents}; it must be at least 0")
+        for name in ("documents", "held_out"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
         if self.sequence_length > self.model.max_seq_len:
             raise ValueError(
                 f"sequence_length {self.sequence_length} exceeds the model's max_seq_len "

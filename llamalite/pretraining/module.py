@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from llamalite.held_out import HeldOutModule
 from llamalite.model.loss import next_token_loss
 from llamalite.text.packing import PackedBatch
-from llamalite.training import TrainingModule
 
 
-class PretrainingModule(TrainingModule):
+class PretrainingModule(HeldOutModule):
     """Next-token prediction; documents packed into one row do not see one another."""
 
     @staticmethod
@@ -18,8 +18,12 @@ class PretrainingModule(TrainingModule):
         logits_BTV = model(batch.tokens_BT, batch.positions_BT, batch.document_ids_BT)
         return next_token_loss(logits_BTV, batch.targets_BT, batch.loss_mask_BT), {}
 
+    @staticmethod
+    def items(batch: PackedBatch) -> int:
+        return int(batch.loss_mask_BT.sum())
 
-class UnmaskedPretrainingModule(TrainingModule):
+
+class UnmaskedPretrainingModule(PretrainingModule):
     """Next-token prediction in which a row is one context, whatever documents it holds."""
 
     @staticmethod

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from llamalite import parallel
-from llamalite.artifacts import Artifact, Draft
+from llamalite.artifacts import Artifact, Draft, write_json
+from llamalite.evaluation.config import HELD_OUT_FROM
 from llamalite.model.checkpoint import model_from_state, save_model
 from llamalite.model.transformer import Transformer
 from llamalite.pretraining.config import PretrainConfig
@@ -15,12 +17,17 @@ from llamalite.pretraining.mixture import Mixture
 from llamalite.pretraining.module import PretrainingModule, UnmaskedPretrainingModule
 from llamalite.protocols import Corpus
 from llamalite.resume import StreamData
+from llamalite.text.chat import encode_document
+from llamalite.text.packing import PackedBatch, PackedRow, collate, pack
 from llamalite.text.tokenizer import Tokenizer
-from llamalite.training import TrainingModule, fit
+from llamalite.training import fit
+
+_MARKS = 4
+"""How often the held-out loss is measured, besides once before training."""
 
 
 def run(config: PretrainConfig, inputs: dict[str, Artifact], draft: Draft, seed: int) -> None:
-    """Write config.json, model.safetensors, tokenizer.model and metrics.csv.
+    """Write config.json, model.safetensors, tokenizer.model, metrics.csv and held_out.json.
 
     Called again on a draft that was cut short, it goes on from the last resume state.
     """
@@ -41,6 +48,7 @@ def run(config: PretrainConfig, inputs: dict[str, Artifact], draft: Draft, seed:
         return
     save_model(draft.path, model_from_state(config.model, weights, draft.path))
     tokenizer.save(draft.path / "tokenizer.model")
+    write_json(draft.path / "held_out.json", report.pop("held_out"))
     draft.metrics.update(report)
 
 
@@ -53,9 +61,11 @@ def pretrain(
     work: Path,
     metrics_file: Path | None = None,
     progress: bool = True,
-) -> tuple[TrainingModule, dict[str, Any]]:
+) -> tuple[PretrainingModule, dict[str, Any]]:
     """Train a model; returns its module and a report with the table of what was read.
 
+    The report's `held_out` is the course of the loss on documents kept from training, every source
+    that is read alike.
     `corpus` is read unless the config names one of its own. Raises ValueError when the tokenizer
     does not fit the model, or the mixture not the corpus.
     """
@@ -64,7 +74,7 @@ def pretrain(
             f"the tokenizer has {tokenizer.vocab_size} pieces and the model's vocab_size is "
             f"{config.model.vocab_size}; make them equal"
         )
-    reader, sizes = open_corpus(config, tokenizer, corpus, work)
+    reader, sizes, kept = open_corpus(config, tokenizer, corpus, work)
     weights = config.mixture or dict.fromkeys(sizes, 1.0)
     read = Mixture(weights, sizes, seed)  # complains now, not after the model is built
 
@@ -78,6 +88,8 @@ def pretrain(
         config.optimizer,
         config.steps,
         parallel=config.parallel,
+        held_out=kept([source for source, weight in weights.items() if weight > 0]),
+        held_out_steps=[round(config.steps * mark / _MARKS) for mark in range(_MARKS + 1)],
         step_flops=6.0 * config.model.n_parameters * config.step_tokens,
         seed=seed,
     )
@@ -94,23 +106,52 @@ def pretrain(
     read.load_state_dict(data.place["mixture"])
     report["mixture"] = [row._asdict() for row in read.epochs()]
     report["parameters"] = config.model.n_parameters
+    report["held_out"] = [{"step": step, **found} for step, found in sorted(module.course.items())]
+    if module.course:
+        report["held_out_loss"] = report["held_out"][-1]["loss"]
     return module, report
 
 
 def open_corpus(
     config: PretrainConfig, tokenizer: Tokenizer, corpus: Corpus, work: Path
-) -> tuple[Any, dict[str, int | None]]:
-    """What makes a reader of the corpus, and the number of documents (or rows) of each source."""
+) -> tuple[Any, dict[str, int | None], Callable[[Sequence[str]], list[PackedBatch]]]:
+    """How a corpus is read.
+
+    What makes a reader of it, the number of documents (or rows) to learn of each source, and what
+    makes batches of the held-out ones of some sources.
+    """
     length = config.sequence_length
     if config.corpus:
         from llamalite.pretraining.corpus import tokenised_blocks
 
         blocks = tokenised_blocks(config.corpus, tokenizer, length, work / "blocks")
-        sizes: dict[str, int | None] = {source: len(rows) for source, rows in blocks.items()}
-        return lambda: BlockReader(blocks, length), sizes
+        learned = {
+            source: len(rows) - min(config.held_out, len(rows) // 10)
+            for source, rows in blocks.items()
+        }
+
+        def last_rows(sources: Sequence[str]) -> list[PackedBatch]:
+            block_reader = BlockReader(blocks, length)
+            places = [(s, i) for s in sources for i in range(learned[s], len(blocks[s]))]
+            return in_batches([block_reader.row(place) for place in places], config)
+
+        sizes: dict[str, int | None] = dict(learned)
+        return lambda: BlockReader(blocks, length), sizes, last_rows
 
     def text(source: str, index: int) -> str:
         return corpus.document(source, index).text
 
     sizes = dict.fromkeys(corpus.sources, config.documents or None)
-    return lambda: DocumentReader(text, tokenizer, length), sizes
+
+    def unread(sources: Sequence[str]) -> list[PackedBatch]:
+        places = [(s, HELD_OUT_FROM + i) for s in sources for i in range(config.held_out)]
+        examples = [encode_document(tokenizer, text(*place)) for place in places]
+        return in_batches(list(pack(examples, length)), config)
+
+    return lambda: DocumentReader(text, tokenizer, length), sizes, unread
+
+
+def in_batches(rows: Sequence[PackedRow], config: PretrainConfig) -> list[PackedBatch]:
+    """Rows in batches no larger than a step's, for measuring."""
+    size = min(config.batch_size, 32)
+    return [collate(rows[i : i + size]) for i in range(0, len(rows), size)]

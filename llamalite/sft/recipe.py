@@ -132,8 +132,8 @@ def finetune(
         progress=progress,
     )
     points = [
-        {"step": step, "epoch": round(config.epochs * step / plan.steps, 4), "loss": loss}
-        for step, loss in sorted(module.held_out_losses.items())
+        {"step": step, "epoch": round(config.epochs * step / plan.steps, 4), **found}
+        for step, found in sorted(module.course.items())
     ]
     report |= {
         "examples": len(training),
