@@ -10,7 +10,17 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two would collapse on a busy machine
 
-SHAPED = ("model", "text.packing", "evaluation", "protocols")
+SHAPED = (
+    *("model", "text.packing", "evaluation", "protocols"),
+    *(
+        "ppo.advantages",
+        "ppo.loss",
+        "ppo.rollout",
+        "reward.loss",
+        "reward.combine",
+        "reward.metrics",
+    ),
+)
 """Modules and folders that handle tensors, and what they are given."""
 install_import_hook([f"llamalite.{name}" for name in SHAPED], "beartype.beartype")
 
