@@ -96,6 +96,15 @@ class ParallelConfig:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
 
+    def check_divides(self, name: str, size: int, accumulation: int) -> None:
+        """ValueError where a batch of `size` rows does not divide among processes and parts."""
+        parts = self.data_parallel * accumulation
+        if size % parts:
+            raise ValueError(
+                f"{name} {size} does not divide into {parts} parts "
+                f"(data_parallel x accumulation); choose a multiple of {parts}"
+            )
+
     @property
     def processes(self) -> int:
         """Number of processes, one per device."""

@@ -109,12 +109,7 @@ class PPOConfig:
                 f"batch_size {self.batch_size} does not divide into mini-batches of "
                 f"{self.mini_batch_size}; choose a multiple of {self.mini_batch_size}"
             )
-        parts = self.parallel.data_parallel * self.accumulation
-        if self.mini_batch_size % parts:
-            raise ValueError(
-                f"mini_batch_size {self.mini_batch_size} does not divide into {parts} parts "
-                f"(data_parallel x accumulation); choose a multiple of {parts}"
-            )
+        self.parallel.check_divides("mini_batch_size", self.mini_batch_size, self.accumulation)
         if self.evaluate_every and not self.held_out:
             raise ValueError("evaluate_every needs held_out prompts; give some, or set it to 0")
 

@@ -55,12 +55,7 @@ class PretrainConfig:
                 f"sequence_length {self.sequence_length} exceeds the model's max_seq_len "
                 f"{self.model.max_seq_len}; shorten the one or raise the other"
             )
-        parts = self.parallel.data_parallel * self.accumulation
-        if self.batch_size % parts:
-            raise ValueError(
-                f"batch_size {self.batch_size} does not divide into {parts} parts "
-                f"(data_parallel x accumulation); choose a multiple of {parts}"
-            )
+        self.parallel.check_divides("batch_size", self.batch_size, self.accumulation)
         if self.tokens < self.step_tokens:
             raise ValueError(
                 f"tokens {self.tokens} is less than one batch of {self.step_tokens}; "

@@ -87,9 +87,4 @@ class RewardConfig:
         for name in ("margin", "safety_margin"):
             if getattr(self, name) not in ("none", "small", "large"):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose none, small or large")
-        parts = self.parallel.data_parallel * self.accumulation
-        if self.batch_size % parts:
-            raise ValueError(
-                f"batch_size {self.batch_size} does not divide into {parts} parts "
-                f"(data_parallel x accumulation); choose a multiple of {parts}"
-            )
+        self.parallel.check_divides("batch_size", self.batch_size, self.accumulation)

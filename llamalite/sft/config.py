@@ -59,9 +59,4 @@ class SFTConfig:
         for name in ("safety_share", "borderline_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
-        parts = self.parallel.data_parallel * self.accumulation
-        if self.batch_size % parts:
-            raise ValueError(
-                f"batch_size {self.batch_size} does not divide into {parts} parts "
-                f"(data_parallel x accumulation); choose a multiple of {parts}"
-            )
+        self.parallel.check_divides("batch_size", self.batch_size, self.accumulation)
