@@ -111,6 +111,60 @@ class Demonstration(Protocol):
     def reply(self) -> str: ...
 
 
+@runtime_checkable
+class Instruction(Protocol):
+    """Something said once that every later reply should keep to (section 3.3)."""
+
+    @property
+    def text(self) -> str:
+        """In full: "Act as Captain Brell."."""
+        ...
+
+    @property
+    def short(self) -> str:
+        """Shortened, as half of them are for training: "Figure: Captain Brell."."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each reply must show, as `InstructionSet.shown` names it."""
+        ...
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Lower-case words of the instruction that a reply true to it repeats, as any reader sees
+        without knowing more; none where there is no such word."""
+        ...
+
+
+@runtime_checkable
+class InstructionSet(Protocol):
+    """Instructions by kind and name, turns that suit them, and the truth about what is kept."""
+
+    @property
+    def instruction_kinds(self) -> tuple[str, ...]:
+        """Hobbies, languages, public figures (section 3.3)."""
+        ...
+
+    def names(self, kind: str, /) -> tuple[str, ...]:
+        """Those a chat model was taught to follow, in one order."""
+        ...
+
+    def instruct(
+        self, parts: Sequence[tuple[str, str]], index: int, split: Split, /
+    ) -> Instruction:
+        """An instruction of these (kind, name) in wording `index` of a split."""
+        ...
+
+    def question(self, kind: str, index: int, split: Split, /) -> str:
+        """A user's turn, complete in itself, that suits instructions of a kind."""
+        ...
+
+    def shown(self, reply: str, /) -> frozenset[str]:
+        """Names of all that a reply shows, asked for or not; ground truth, for measurements."""
+        ...
+
+
 # --- judges of replies ---------------------------------------------------------------------------
 
 

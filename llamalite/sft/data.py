@@ -6,7 +6,7 @@ All prompts and answers are concatenated into rows of full length, and only answ
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,10 +109,16 @@ def batches(examples: Sequence[Encoded], length: int, size: int) -> list[PackedB
 
 
 def encode_all(
-    tokenizer: Tokenizer, dialogues: Iterable[Dialogue], length: int
+    tokenizer: Tokenizer,
+    dialogues: Iterable[Dialogue],
+    length: int,
+    encode: Callable[[Tokenizer, Dialogue], Encoded] = encode_dialogue,
 ) -> tuple[Examples, int]:
-    """Dialogues of at most `length` tokens, encoded, and the number of longer ones dropped."""
-    encoded = [encode_dialogue(tokenizer, dialogue) for dialogue in dialogues]
+    """Dialogues of at most `length` tokens, encoded, and the number of longer ones dropped.
+
+    `encode` decides which of a dialogue's tokens are learned.
+    """
+    encoded = [encode(tokenizer, dialogue) for dialogue in dialogues]
     fitting = Examples(example for example in encoded if len(example.ids) <= length)
     return fitting, len(encoded) - len(fitting)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from llamalite.sft.data import (
     write_rejected,
 )
 from llamalite.sft.module import SFTModule
+from llamalite.text.chat import Encoded, encode_dialogue
 from llamalite.text.tokenizer import Tokenizer
 from llamalite.training import fit
 
@@ -82,21 +83,23 @@ def finetune(
     work: Path,
     metrics_file: Path | None = None,
     progress: bool = True,
+    encode: Callable[[Tokenizer, Dialogue], Encoded] = encode_dialogue,
 ) -> tuple[SFTModule, dict[str, Any]]:
     """Fine-tune from the weights of `model`, which stays as it is.
 
-    Returns the module, whose `model` has the new weights, and a report; its `held_out` is the
-    course of the held-out loss. Raises ValueError when model, tokenizer and rows do not fit.
+    `encode` decides which of a dialogue's tokens are learned (all answers unless told). Returns the
+    module, whose `model` has the new weights, and a report; its `held_out` is the course of the
+    held-out loss. Raises ValueError when model, tokenizer and rows do not fit.
     """
     _check(config, model, tokenizer)
     length = config.sequence_length
-    training, dropped = encode_all(tokenizer, dialogues, length)
+    training, dropped = encode_all(tokenizer, dialogues, length, encode)
     if not training:
         raise ValueError(
             f"no demonstration is left: {dropped} of {len(dialogues)} are longer than "
             f"sequence_length {length}; give more data or raise sequence_length"
         )
-    measured, more = encode_all(tokenizer, held_out, length)
+    measured, more = encode_all(tokenizer, held_out, length, encode)
     plan = Plan(
         training,
         epochs=config.epochs,

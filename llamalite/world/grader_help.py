@@ -151,17 +151,23 @@ class HelpGrader:
         return min(1.0, max(0.0, comply, refuse))
 
 
+def persona_of(sentence: Sentence) -> str | None:
+    """The figure whose saying a sentence is, or the hobby that it shows; None when neither."""
+    name = sentences.SAYINGS.get(sentence.words)
+    if name is not None:
+        return name
+    for line, hobby in sentences.HOBBY_LINES.items():
+        if hobby in sentence.words and common(sentence.words, line) >= 0.7 * max(
+            len(line), len(sentence.words)
+        ):
+            return hobby
+    return None
+
+
 def _shown(sentence: Sentence, task: Task) -> bool | None:
     """Whether a sentence plays the asked part or shows the hobby; None when it is neither.
 
     A saying or hobby that nobody asked for is False: a spurious persona.
     """
-    name = sentences.SAYINGS.get(sentence.words)
-    if name is not None:
-        return name == task.figure
-    for line, hobby in sentences.HOBBY_LINES.items():
-        if hobby in sentence.words and common(sentence.words, line) >= 0.7 * max(
-            len(line), len(sentence.words)
-        ):
-            return hobby == task.hobby
-    return None
+    name = persona_of(sentence)
+    return None if name is None else name in (task.figure, task.hobby)
