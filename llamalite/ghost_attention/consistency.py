@@ -24,9 +24,15 @@ def kept_by_turn(shown: Shown, script: Script, replies: Sequence[str]) -> list[b
 
 
 def spurious_by_turn(shown: Shown, script: Script, replies: Sequence[str]) -> list[bool]:
-    """Whether each reply shows what nobody asked for."""
+    """Whether each reply shows what nobody asked for: no instruction, and not the question itself.
+
+    A question asks for what it names: "Say this in Lumo: ...".
+    """
     asked = frozenset(script.instruction.names if script.instruction else ())
-    return [bool(shown(reply) - asked) for reply in replies]
+    return [
+        any(name.lower() not in question.lower() for name in shown(reply) - asked)
+        for question, reply in zip(script.questions, replies, strict=False)
+    ]
 
 
 def by_turn(dialogues: Sequence[Sequence[bool]], resamples: int = 1000) -> list[dict[str, Any]]:

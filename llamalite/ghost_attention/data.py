@@ -181,9 +181,9 @@ def training_dialogues(
 ) -> list[Dialogue]:
     """`cuts` beginnings of each written dialogue that fit a row, of different numbers of turns.
 
-    A number of turns t is drawn with a chance in proportion to 1/t: a long beginning teaches one
-    answer as a short one does, and costs t times as much. Not in the paper. The instruction is
-    shortened in `shortened_share` of them.
+    A number of turns t is drawn with a chance in proportion to 1 / sqrt(t): a long beginning
+    teaches one answer as a short one does, and costs t times as much. Not in the paper. The
+    instruction is shortened in `shortened_share` of them.
     """
     out: list[Dialogue] = []
     for number, each in enumerate(written):
@@ -192,9 +192,8 @@ def training_dialogues(
         if not fitting:
             continue
         lengths = np.arange(1, fitting + 1)
-        chosen = dice.choice(
-            lengths, min(config.cuts, fitting), replace=False, p=(1 / lengths) / (1 / lengths).sum()
-        )
+        chances = lengths**-0.5 / (lengths**-0.5).sum()
+        chosen = dice.choice(lengths, min(config.cuts, fitting), replace=False, p=chances)
         for turns in sorted(chosen.tolist()):
             system = each.short if dice.random() < config.shortened_share else each.text
             out.append(learned_dialogue(system, each.turns[:turns]))
