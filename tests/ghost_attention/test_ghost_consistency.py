@@ -46,6 +46,15 @@ def test_what_nobody_asked_for_is_spurious(instructions):
     assert found["spurious"]["over_turns"]["mean"] == 0.5
 
 
+def test_what_the_question_itself_names_is_asked_for(instructions):
+    lumo = "Lo boku amar lo mitu."
+    script = Script(
+        "0", "plain", None, ("Say this in Lumo: the goat loves the cat.", "Who is Ann?")
+    )
+    found = summarise(instructions.shown, [script], [[lumo, lumo]], 50)
+    assert [each["mean"] for each in found["spurious"]["by_turn"]] == [0, 1]
+
+
 def test_intervals_hold_their_mean_and_no_dialogue_gives_none():
     turns = by_turn([[True]] * 6 + [[False]] * 4, 500)
     assert turns[0]["low"] < turns[0]["mean"] == 0.6 < turns[0]["high"]

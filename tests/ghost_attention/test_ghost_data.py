@@ -66,6 +66,21 @@ def test_the_plain_share_has_no_instruction_and_the_others_take_turns(world, ins
     assert len({q for s in scripts for q in s.questions}) > 50
 
 
+def test_plain_dialogues_ask_what_instructed_ones_ask_too(world, instructions):
+    """Else the question alone would tell whether to play a part."""
+    config = replace(CONFIG, dialogues=60, turns=6, safety_share=0.4, borderline_share=0.1)
+    scripts = training_scripts(instructions, world, names_of(instructions)["trained"], config, 0)
+    plain = [s.questions for s in scripts if s.kind == "plain"]
+    index = [config.first_prompt + 6 * i for i, s in enumerate(scripts) if s.kind == "plain"]
+    kinds = ("figure", "hobby", "figure")
+    for first, questions in zip(index, plain, strict=True):
+        own = [instructions.question(k, first + 2 * t, "train") for t, k in enumerate(kinds)]
+        assert list(questions[::2]) == own
+    others = [q for questions in plain for q in questions[1::2]]
+    hostile = {world.prompt("adversarial", i, "train").text for i in range(200)}
+    assert 0.3 < sum(q in hostile for q in others) / len(others) < 0.6
+
+
 def test_measured_questions_are_of_the_test_split(world, instructions):
     plain = measured_scripts(instructions, world, {}, CONFIG)
     assert all(s.instruction is None for s in plain)
