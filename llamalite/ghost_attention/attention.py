@@ -139,10 +139,16 @@ def attention_by_turn(
 
 
 def attention_map(model: Transformer, dialogue: Spans, width: int) -> list[list[float]]:
-    """The binned map of one dialogue as rows of numbers, for a result file."""
+    """The binned map of one dialogue as rows of numbers, for a result file.
+
+    It begins with the instruction's first word: the tokens before are the same in every dialogue,
+    and models rest their attention on the very first of them.
+    """
     device = model.tok_embeddings.weight.device
     strongest = strongest_attention(model, torch.tensor(dialogue.ids, device=device))
-    return np.round(binned(strongest, width).cpu().numpy().astype(float), 4).tolist()
+    first = dialogue.instruction.start
+    rows = binned(strongest[first:, first:], width)
+    return np.round(rows.cpu().numpy().astype(float), 4).tolist()
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:

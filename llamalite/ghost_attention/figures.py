@@ -92,8 +92,8 @@ def attention_maps(
 ) -> Drawing:
     """Figure 10 from attention.json: who looks where, a map for each model.
 
-    Rows are the tokens that look, columns those that are looked at, several to a bin; lines mark
-    the instruction's end and the beginnings of the turns.
+    Rows are the tokens that look, columns those that are looked at, several to a bin; both begin
+    with the instruction, whose end the dotted line marks.
     """
     shown = attention["map"]
     width, tokens = shown["bin"], shown["tokens"]
@@ -105,7 +105,7 @@ def attention_maps(
             # a mesh, not an image: the SVG stays free of embedded pictures
             mesh = axes.pcolormesh(edges, edges, values, cmap=HEAT, vmin=0, vmax=1)
             axes.set_ylim(tokens, 0)
-            axes.axvline(shown["instruction_tokens"][1], color=INK, linewidth=0.8, linestyle=":")
+            axes.axvline(shown["instruction_tokens"], color=INK, linewidth=0.8, linestyle=":")
             starts = shown["turn_starts"]
             axes.set_yticks(starts[::4], [str(turn + 1) for turn in range(0, len(starts), 4)])
             axes.set_ylabel("turn that looks")

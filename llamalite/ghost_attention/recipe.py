@@ -239,6 +239,7 @@ def draw_attention(
         found.append(spans(tokenizer, learned_dialogue(script.instruction.text, turns)))
         shown.append(script.instruction.text)
     first = found[0]
+    start = first.instruction.start
     out = {
         "by_turn": {
             label: attention_by_turn(model, found, config.resamples)
@@ -247,9 +248,9 @@ def draw_attention(
         "map": {
             "bin": config.attention_bin,
             "instruction": shown[0],
-            "instruction_tokens": [first.instruction.start, first.instruction.stop],
-            "turn_starts": first.turns,
-            "tokens": len(first.ids),
+            "instruction_tokens": len(first.instruction),  # the map begins with them
+            "turn_starts": [max(0, turn - start) for turn in first.turns],
+            "tokens": len(first.ids) - start,
             "models": {
                 label: attention_map(model, first, config.attention_bin)
                 for label, model in models.items()

@@ -92,6 +92,9 @@ def test_attention_to_the_instruction_is_that_of_the_predicting_tokens(tokenizer
     by_turn = attention_by_turn(model, [found, found], 20)
     assert [each["turn"] for each in by_turn] == [1, 2]
     assert all(0 < each["mean"] < 1 and each["n"] == 2 for each in by_turn)
-    rows = attention_map(model, found, 10)
-    assert len(rows) == len(rows[0]) == math.ceil(size / 10)
-    assert rows[0][0] == 1.0  # the first token can look nowhere else
+    start = found.instruction.start
+    rows = attention_map(model, found, 1)
+    assert len(rows) == len(rows[0]) == size - start
+    strongest = strongest_attention(model, torch.tensor(found.ids))
+    assert rows[5][2] == pytest.approx(strongest[start + 5, start + 2].item(), abs=1e-4)
+    assert len(attention_map(model, found, 10)) == math.ceil((size - start) / 10)

@@ -89,7 +89,7 @@ MAPS = {
     "map": {
         "bin": 4,
         "instruction": "Act as Old Marrow.",
-        "instruction_tokens": [2, 5],
+        "instruction_tokens": 3,
         "turn_starts": [0, 6],
         "tokens": 10,
         "models": {
