@@ -16,15 +16,16 @@ class GhostAttentionConfig:
     The paper prints kinds of instructions and the shortened share, and no other number.
     """
 
-    dialogues: int = 600
+    dialogues: int = 400
     """Dialogues that the chat model writes."""
     turns: int = 20
     """Questions of each."""
-    cuts: int = 4
+    cuts: int = 8
     """Beginnings of each dialogue that are learned, of different numbers of turns: only a
     dialogue's last answer is learned, so one of 20 turns can serve more than once."""
-    plain_share: float = 0.4
-    """Share of dialogues without instruction, which keep the model from inventing one."""
+    plain_share: float = 0.5
+    """Share of dialogues without instruction, which keep the model from inventing one. 1 gives the
+    control: the longer context is learned, and no instruction."""
     shortened_share: float = 0.5
     """Share of training dialogues with the instruction shortened; the paper's number."""
     kinds: tuple[str, ...] = ("figure", "hobby", "language")
@@ -32,7 +33,7 @@ class GhostAttentionConfig:
     combined_share: float = 0.0
     """Share of instructions made of two kinds. The paper combines them at random; a chat model of
     a million parameters follows no two at once (0 of 150 replies)."""
-    held_out_names: int = 2
+    held_out_names: int = 1
     """Figures, and hobbies, that no training dialogue has, to measure those never trained on."""
     safety_share: float = 0.1
     """Share of adversarial questions in plain dialogues, so that refusals are not forgotten."""
@@ -62,8 +63,8 @@ class GhostAttentionConfig:
             epochs=1,
             held_out=50,
             sequence_length=1024,
-            batch_size=8,
-            optimizer=OptimizerConfig(lr=5e-4, warmup_fraction=0.03),
+            batch_size=2,
+            optimizer=OptimizerConfig(lr=8e-4, warmup_fraction=0.03),
         )
     )
     """How the chat model is tuned on; its demonstrations and their shares are not used, its
@@ -78,7 +79,7 @@ class GhostAttentionConfig:
     """Probability mass of the nucleus that they are drawn from."""
     attention_dialogues: int = 8
     """Dialogues over which attention to the instruction is averaged (figure 10)."""
-    attention_bin: int = 12
+    attention_bin: int = 32
     """Neighbouring tokens drawn as one in the map of attention."""
     resamples: int = 1000
     """Bootstrap resamples over dialogues behind every 95 % interval."""

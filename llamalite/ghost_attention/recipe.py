@@ -181,7 +181,8 @@ def measure(
 ) -> list[tuple[Script, list[str]]]:
     """Write consistency.json; returns the tuned model's dialogues with trained instructions.
 
-    Groups: instructions `trained` on, `held_out` of the tuning (but known to the chat model), and
+    Before the tuning, turns beyond the chat model's own context are read at distances it has never
+    seen; what is lost earlier is lost for other reasons. Groups: instructions `trained` on, `held_out` of the tuning (but known to the chat model), and
     `plain` dialogues, where nothing should show.
     """
     groups: dict[str, dict[str, tuple[str, ...]]] = {**names, PLAIN: {}}
