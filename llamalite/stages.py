@@ -137,6 +137,13 @@ STAGES: tuple[Stage, ...] = (
         recipe="llamalite.evaluation.recipe",
     ),
     *(stage for number in range(1, ROUNDS + 1) for stage in round_stages(number)),
+    Stage(
+        name="ghost_attention",
+        section="3.3",
+        summary="make instructions hold through a dialogue",
+        inputs=reads("world", policy=version_stage(ROUNDS)),
+        recipe="llamalite.ghost_attention.recipe",
+    ),
 )
 
 

@@ -27,7 +27,7 @@ CONFIG = PretrainConfig(
 
 
 def stream(config, tokenizer, corpus, work, rank=0, world=1):
-    reader, sizes = open_corpus(config, tokenizer, corpus, work)
+    reader, sizes, _ = open_corpus(config, tokenizer, corpus, work)
     return RowStream(reader(), Mixture(config.mixture, sizes, 0), config, rank, world)
 
 
