@@ -182,7 +182,9 @@ def measure(
     """Write consistency.json; returns the tuned model's dialogues with trained instructions.
 
     Before the tuning, turns beyond the chat model's own context are read at distances it has never
-    seen; what is lost earlier is lost for other reasons. Groups: instructions `trained` on, `held_out` of the tuning (but known to the chat model), and
+    seen; what is lost earlier is lost for other reasons.
+
+    Groups: instructions `trained` on, `held_out` of the tuning (but known to the chat model), and
     `plain` dialogues, where nothing should show.
     """
     groups: dict[str, dict[str, tuple[str, ...]]] = {**names, PLAIN: {}}
