@@ -38,7 +38,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Alignment",
         (
             *("scoring", "prompt_mix", "preferences/*", "reward/*"),
-            *("rejection_sampling/*", "ppo/*", "rlhf/*", "ghost_attention/*"),
+            *("rejection_sampling/*", "ppo/*", "rlhf/*", "ghost_attention/*", "red_teaming/*"),
         ),
     ),
     "evaluation": (

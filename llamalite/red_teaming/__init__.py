@@ -1,0 +1,1 @@
+"""Red teaming. Llama 2, section 4.3."""
