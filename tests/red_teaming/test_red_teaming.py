@@ -23,11 +23,11 @@ def test_gamma_is_violations_per_person_and_hour():
 
 
 def test_carry_over_counts_each_violating_prompt_once():
-    rows = [attempt("a", n, r) for n, r in (("1", 1), ("1", 2), ("2", 2), ("3", 3))]
+    rows = [attempt("a", n, r) for n, r in (("1", 1), ("1", 2), ("2", 2), ("4", 1), ("3", 3))]
     found = carry_over(rows, lambda p: "", lambda p, _: 5 if p.id == "1" else 1)
     assert found is not None
-    assert found.mean == 0.5
-    assert carry_over(rows[3:], lambda p: "", lambda *_: 1) is None
+    assert found.mean == pytest.approx(1 / 3)  # 1 of 1, 2, 4; counting attempts: 1 / 2
+    assert carry_over(rows[4:], lambda p: "", lambda *_: 1) is None
 
 
 def test_the_attacker_finds_the_weak_cell_and_repeats_with_its_seed():
