@@ -131,7 +131,7 @@ _LAPTOP = RunPreset(
         optimizer=OptimizerConfig(lr=1e-4, schedule="constant"),
         value_lr=1e-3,
     ),
-    ghost_attention=GhostAttentionConfig(),
+    ghost_attention=GhostAttentionConfig(first_prompt=60_000),  # no round's prompts again
 )
 
 
@@ -169,14 +169,22 @@ def _ci() -> RunPreset:
         ),
         ghost_attention=replace(
             _LAPTOP.ghost_attention,
-            dialogues=24,
-            turns=4,
+            dialogues=40,
+            turns=6,
             cuts=2,
-            dialogues_at_once=12,
-            answers=4,
-            measured_turns=5,
-            measured_dialogues=6,
-            attention_dialogues=2,
+            answers=2,
+            max_new_tokens=40,
+            sequence_length=384,
+            tuning=replace(
+                _LAPTOP.ghost_attention.tuning,
+                held_out=10,
+                sequence_length=384,
+                optimizer=OptimizerConfig(lr=5e-4, warmup_fraction=0.03),
+            ),
+            measured_turns=6,
+            measured_dialogues=8,
+            attention_dialogues=3,
+            resamples=200,
         ),
     )
 
