@@ -185,3 +185,9 @@ def test_show_source_leaves_out_the_docstring_on_request():
 def test_paper_links_to_sections():
     assert paper("2").endswith("#section.2")
     assert paper("3.2.1").endswith("#subsubsection.3.2.1")
+
+
+def test_every_generated_part_can_be_made():
+    parts = dict(tool("book_pages").parts())
+    assert "### preferences (section 3.2.1)" in parts["stages"]
+    assert all(text.strip() for text in parts.values())

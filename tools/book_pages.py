@@ -106,13 +106,13 @@ def models() -> str:
 
 
 def stages() -> str:
-    """Every number of every stage, a table per stage and a column per run preset."""
-    from llamalite.pipeline import STAGES
+    """Every number of every kind of stage, a table each and a column per run preset."""
     from llamalite.presets import RUNS
+    from llamalite.stages import kinds
 
     blocks = []
-    for stage in STAGES:
-        columns = {name: dict(flat(run.config(stage.name))) for name, run in RUNS.items()}
+    for kind, stage in kinds().items():
+        columns = {name: dict(flat(run.config(kind))) for name, run in RUNS.items()}
         fields = list(dict.fromkeys(key for column in columns.values() for key in column))
         rows = (
             [f"`{key}`", *(shown(column.get(key, "-")) for column in columns.values())]
@@ -120,7 +120,7 @@ def stages() -> str:
             if not key.startswith("model.") and any(column.get(key) for column in columns.values())
         )
         section = f" (section {stage.section})" if stage.section.strip("-") else ""
-        title = f"### {stage.name}{section}"
+        title = f"### {kind}{section}"
         blocks.append(f"{title}\n\n{table(['', *columns], rows)}")
     return "\n\n".join(blocks)
 
