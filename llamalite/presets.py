@@ -18,6 +18,7 @@ from llamalite.preferences.config import PreferencesConfig
 from llamalite.pretraining.config import PretrainConfig
 from llamalite.rejection_sampling.config import RejectionSamplingConfig
 from llamalite.reward.config import RewardConfig
+from llamalite.rlhf.config import VersionsConfig
 from llamalite.sft.config import SFTConfig
 from llamalite.text.config import TokenizerConfig
 from llamalite.training_config import OptimizerConfig, ParallelConfig
@@ -83,6 +84,7 @@ class RunPreset:
     reward: RewardConfig
     rejection_sampling: RejectionSamplingConfig
     ppo: PPOConfig
+    versions: VersionsConfig
     ghost_attention: GhostAttentionConfig
 
     def config(self, kind: str) -> Any:
@@ -131,6 +133,7 @@ _LAPTOP = RunPreset(
         optimizer=OptimizerConfig(lr=1e-4, schedule="constant"),
         value_lr=1e-3,
     ),
+    versions=VersionsConfig(),
     ghost_attention=GhostAttentionConfig(first_prompt=60_000),  # no round's prompts again
 )
 
@@ -166,6 +169,14 @@ def _ci() -> RunPreset:
             mini_batch_size=16,
             held_out=32,
             evaluate_every=2,
+        ),
+        versions=VersionsConfig(
+            replies=replace(
+                _LAPTOP.versions.replies,
+                prompts_per_kind=4,
+                adversarial_prompts=21,
+                borderline_prompts=20,
+            )
         ),
         ghost_attention=replace(
             _LAPTOP.ghost_attention,
@@ -264,6 +275,7 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
         ppo=PPOConfig(
             max_new_tokens=1000, beta=0.01 if name in ("7b", "13b") else 0.005, parallel=small
         ),
+        versions=VersionsConfig(replies=EvaluateConfig(max_new_tokens=1000)),
         ghost_attention=GhostAttentionConfig(
             combined_share=0.5,
             history_turns=20,

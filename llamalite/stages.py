@@ -13,6 +13,7 @@ from typing import Any
 
 from llamalite.presets import RunPreset
 from llamalite.rlhf.rounds import ROUNDS, of_round, version_stage
+from llamalite.rlhf.versions import VERSIONS
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,17 @@ STAGES: tuple[Stage, ...] = (
         recipe="llamalite.evaluation.recipe",
     ),
     *(stage for number in range(1, ROUNDS + 1) for stage in round_stages(number)),
+    Stage(
+        name="versions",
+        section="3.4",
+        summary="compare SFT and V1 to V5 on the same prompts",
+        inputs=reads(
+            "world",
+            reward=f"reward_{ROUNDS}",
+            **{version.name: version.stage for version in VERSIONS},
+        ),
+        recipe="llamalite.rlhf.recipe",
+    ),
     Stage(
         name="ghost_attention",
         section="3.3",
