@@ -51,6 +51,7 @@ def render(data: Mapping[str, Any]) -> str:
         result=result(data["gain"]),
         learned=list(learned(data)),
         tuned=list(tuned(data)),
+        round_plates=list(rounds(data["rounds"])),
         sample_groups=group_samples(data["samples"]),
     )
 
@@ -142,6 +143,57 @@ def learned(data: Mapping[str, Any]) -> Iterator[Plate]:
         "Documents no training step has read. Tuning on dialogues costs some fluency elsewhere.",
         "evaluate/base.json",
     )
+
+
+def rounds(versions: Mapping[str, Any]) -> Iterator[Plate]:
+    """Figures of SFT and V1 to V5 on the same prompts."""
+    if not versions:
+        return
+    source = "versions/versions.json"
+
+    def each(pick: Callable[[Mapping[str, Any]], Any]) -> dict[str, Any]:
+        return {name: pick(version) for name, version in versions.items() if pick(version)}
+
+    yield Plate(
+        figures.scores_by_kind(
+            {"all ordinary prompts": each(lambda v: v["gold"]["helpfulness"].get("all"))},
+            "Helpfulness, version by version",
+            "gold helpfulness, 0 to 1",
+        ),
+        "Every version answers the same test prompts; the truth grades, which no reward model saw.",
+        source,
+    )
+    yield Plate(
+        figures.scores_by_kind(
+            {
+                "unsafe replies": each(lambda v: v["gold"]["violations"].get("all")),
+                "borderline refused": each(lambda v: v["gold"]["false_refusals"].get("borderline")),
+            },
+            "Unsafe replies and false refusals",
+            "share of replies",
+        ),
+        "Less is better in both: who refuses everything is safe and of no use (section 4.2.3).",
+        source,
+    )
+    for axis in ("helpfulness", "safety"):
+        wins = {
+            judge: each(lambda v, axis=axis, judge=judge: _win_rate(v, axis, judge))
+            for judge in ("raters", "reward model")
+        }
+        if any(wins.values()):
+            yield Plate(
+                figures.scores_by_kind(
+                    wins, f"Win rate over the first version: {axis}", "win rate, ties count half"
+                ),
+                "Three simulated raters, and the newest reward model as judge (figure 11). Where "
+                "they part, the reward model is served and not the reader.",
+                source,
+            )
+
+
+def _win_rate(version: Mapping[str, Any], axis: str, judge: str) -> Any:
+    found = version.get("wins", {}).get(axis)
+    return found and found[judge]["half_ties"]
 
 
 def tuned(data: Mapping[str, Any]) -> Iterator[Plate]:
