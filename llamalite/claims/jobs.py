@@ -25,6 +25,8 @@ _RUN_SOURCES = (
     "model",
     "pretraining",
     "sft",
+    "evaluation",
+    "held_out.py",
     "training.py",
     "training_config.py",
     "parallel.py",
@@ -32,8 +34,8 @@ _RUN_SOURCES = (
 )
 _ROUND_SOURCES = (
     *_RUN_SOURCES,
-    *("preferences", "reward", "rejection_sampling", "ppo", "rlhf"),
-    *("evaluation", "scoring.py", "prompt_mix.py"),
+    *("preferences", "reward", "rejection_sampling", "ppo", "rlhf", "ghost_attention"),
+    *("scoring.py", "prompt_mix.py"),
 )
 _MEASURE_SOURCES = (*_ROUND_SOURCES, "claims", "plan.py", "presets.py", "stages.py")
 
