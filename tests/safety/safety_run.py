@@ -1,0 +1,74 @@
+"""A short run of the stage, which may kill itself at one of its stations."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import torch
+
+from llamalite.artifacts import Artifact, drafting
+from llamalite.safety import recipe
+from llamalite.safety.config import SafetyConfig
+from llamalite.sft.config import SFTConfig
+from llamalite.training_config import OptimizerConfig, ParallelConfig
+
+CONFIG = SafetyConfig(
+    prompts=30,
+    prompts_at_once=8,
+    temperature=1.0,
+    top_p=1.0,
+    max_new_tokens=60,
+    replay=2.0,
+    tuning=SFTConfig(
+        epochs=6,
+        held_out=1,
+        sequence_length=256,
+        batch_size=2,
+        optimizer=OptimizerConfig(lr=3e-3),
+        parallel=ParallelConfig(accelerator="cpu", compile="off", checkpoint_steps=2),
+    ),
+    resamples=20,
+)
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["safety_run"])
+
+
+def run_stage(artifacts, path, config=CONFIG, seed=0, **more):
+    """The stage as the pipeline runs it."""
+    with drafting(path, "safety", config, artifacts, seed) as draft:
+        recipe.run(config, artifacts, draft, seed, **more)
+    return Artifact.open(path)
+
+
+def start(folders, path, kill_at: str = "", at_call: int = 0) -> int:
+    """Run it in a process of its own; the exit code."""
+    process = SERVER.Process(target=main, args=(folders, path, kill_at, at_call), daemon=True)
+    process.start()
+    process.join(500)
+    return process.exitcode  # type: ignore[return-value]
+
+
+def main(folders: dict[str, Path], path: Path, kill_at: str, at_call: int) -> None:
+    torch.set_num_threads(1)
+    calls = 0
+
+    def deadly(whole):
+        def function(*arguments, **named):
+            nonlocal calls
+            calls += 1
+            if calls == at_call:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return whole(*arguments, **named)
+
+        return function
+
+    if kill_at == "tuning":
+        from llamalite.sft.module import SFTModule
+
+        SFTModule.training_step = deadly(SFTModule.training_step)
+    elif kill_at:
+        setattr(recipe, kill_at, deadly(getattr(recipe, kill_at)))
+    run_stage({name: Artifact.open(folder) for name, folder in folders.items()}, path)
