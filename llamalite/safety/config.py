@@ -21,9 +21,10 @@ class SafetyConfig:
     helpful ones it makes answers vague and refusing (table 40), which more than 0 shows."""
     first_prompt: int = 80_000
     """Index of the first prompt of each kind: no other stage's prompts."""
-    distil: Literal["template", "generic"] = "template"
+    distil: Literal["template", "generic", "again"] = "template"
     """Which answer is learned: that under a preprompt with the risk category's answer template
-    (under a generic one for prompts without a category), or that under a generic preprompt."""
+    (under a generic one for prompts without a category); that under a generic preprompt; or again,
+    a second one without preprompt, the control: the gate alone makes it the better of two."""
     gate: Literal["reward", "none"] = "reward"
     """reward: learn only answers that the safety reward model scores above the original; none: all,
     the control."""
@@ -65,9 +66,10 @@ class SafetyConfig:
         for name in ("harmless_share", "replay_borderline_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
-        for name, choices in (("distil", ("template", "generic")), ("gate", ("reward", "none"))):
+        for name, choices in (
+            ("distil", ("template", "generic", "again")),
+            ("gate", ("reward", "none")),
+        ):
             if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}; choose {' or '.join(choices)}"
-                )
+                raise ValueError(f"{name} is {getattr(self, name)!r}; choose {', '.join(choices)}")
         SamplingConfig(self.max_new_tokens, self.temperature, self.top_p)  # checks them itself

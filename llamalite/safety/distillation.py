@@ -67,7 +67,7 @@ class Distilled:
     generic_score: float
     template_score: float | None
     learned: str
-    """Which answer would be learned: "generic" or "template"."""
+    """Which answer would be learned: "template", "generic" or "again"."""
     outcome: str
     """"kept", "not better" than the original, or "unusable": empty, cut by the limit, or with a
     tag of the chat format."""
@@ -80,14 +80,14 @@ class Distilled:
     @property
     def dialogue(self) -> list[dict[str, str]]:
         """The prompt without preprompt and the distilled answer, to learn from."""
-        answer = self.generic if self.learned == GENERIC else self.template
+        answer = getattr(self, self.learned)
         assert answer is not None, "a template's answer is learned only where there is one"
         return [*map(dict, self.messages), {"role": "assistant", "content": answer}]
 
     @property
     def learned_score(self) -> float:
         """Score of the answer that would be learned."""
-        score = self.generic_score if self.learned == GENERIC else self.template_score
+        score = getattr(self, f"{self.learned}_score")
         assert score is not None, "see dialogue"
         return score
 
@@ -181,7 +181,7 @@ def pass_gate(
         mine, under = by_prompt[prompt.id], preprompts(prompt, number)
         original, again, generic = (mine[kind] for kind in (ORIGINAL, AGAIN, GENERIC))
         template = mine.get(TEMPLATE)
-        learned = TEMPLATE if config.distil == TEMPLATE and template else GENERIC
+        learned = config.distil if config.distil in mine else GENERIC
         rows.append(
             Distilled(
                 prompt_id=prompt.id,

@@ -38,6 +38,7 @@ def model(tokenizer):
     )
     torch.manual_seed(0)
     made = Transformer(config).eval()
+    assert made.output is not None
     with torch.no_grad():
         made.output.weight[tokenizer.eos_id] *= 20
     return made

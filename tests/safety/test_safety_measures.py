@@ -163,8 +163,8 @@ def test_mixes_keep_the_helpful_part_and_are_nested():
         ({"first_prompt": -1}, "first_prompt is -1"),
         ({"replay": -0.1}, "replay is -0.1"),
         ({"harmless_share": 1.1}, "harmless_share is 1.1"),
-        ({"gate": "gold"}, "gate is 'gold'; choose reward or none"),
-        ({"distil": "both"}, "distil is 'both'; choose template or generic"),
+        ({"gate": "gold"}, "gate is 'gold'; choose reward, none"),
+        ({"distil": "both"}, "distil is 'both'; choose template, generic, again"),
         ({"temperature": -1.0}, "temperature is -1.0"),
     ],
 )

@@ -19,6 +19,7 @@ from llamalite.safety.distillation import (
     read_distilled,
     write_distilled,
 )
+from llamalite.safety.figures import answer_scores, gain_by_original
 from llamalite.safety.preprompts import generic_preprompts
 from llamalite.safety.summary import summarise
 from llamalite.text.chat import encode_dialogue
@@ -111,13 +112,16 @@ TABLE = {
         ({}, ["kept", "not better", "unusable", "not better", "kept", "not better"]),
         ({"distil": "generic"}, ["kept", "kept", "not better", "not better", "kept", "not better"]),
         ({"gate": "none"}, ["kept", "kept", "unusable", "kept", "kept", "kept"]),
+        ({"distil": "again"}, ["not better", "kept", *["not better"] * 4]),
     ],
 )
 def test_the_gate_by_hand(prompts, settings, outcomes):
     config = replace(CONFIG, **settings)
     rows = pass_gate(prompts, range(6), answers(prompts, TABLE, {("template", 2)}), config)
     assert [row.outcome for row in rows] == outcomes
-    learned = ["generic"] * 6 if "distil" in settings else ["template"] * 4 + ["generic"] * 2
+    learned = (
+        [settings["distil"]] * 6 if "distil" in settings else ["template"] * 4 + ["generic"] * 2
+    )
     assert [row.learned for row in rows] == learned
     for i, row in enumerate(rows):
         assert row.dialogue[-1] == {"role": "assistant", "content": f"{learned[i]} {i}"}
@@ -248,3 +252,20 @@ def test_kill_9_anywhere_ends_with_the_same_bytes(artifacts, tmp_path):
     assert ended.manifest["resumed"] == 5
     assert ended.content_hash == whole.content_hash
     assert ended.metrics["resumed_at"] > 0
+
+
+# --- figures -------------------------------------------------------------------------------------
+def test_figures_draw_what_the_file_says(prompts, whole):
+    found = summarise(pass_gate(prompts, range(6), answers(prompts, TABLE), CONFIG), 20)
+    drawn = answer_scores(found)
+    assert drawn.svg().startswith("<")
+    assert "original 0.50" in drawn.alt
+    change = gain_by_original(found)
+    assert change.svg().startswith("<")
+    assert "original 0.50 to 0.75" in change.alt
+    assert "original 0.00" not in change.alt  # an empty bin
+    assert "gated 0.00 (0.00 to 0.00)" in change.alt
+    for draw in (answer_scores, gain_by_original):
+        assert draw(json.loads(whole.file("distillation.json").read_text())).png()
+    with pytest.raises(ValueError, match="no prompt was measured"):
+        gain_by_original({"by_original": []})
