@@ -19,6 +19,7 @@ from llamalite.pretraining.config import PretrainConfig
 from llamalite.rejection_sampling.config import RejectionSamplingConfig
 from llamalite.reward.config import RewardConfig
 from llamalite.rlhf.config import VersionsConfig
+from llamalite.safety.config import SafetyConfig
 from llamalite.sft.config import SFTConfig
 from llamalite.text.config import TokenizerConfig
 from llamalite.training_config import OptimizerConfig, ParallelConfig
@@ -86,6 +87,7 @@ class RunPreset:
     ppo: PPOConfig
     versions: VersionsConfig
     ghost_attention: GhostAttentionConfig
+    safety: SafetyConfig
 
     def config(self, kind: str) -> Any:
         """The settings of one kind of stage."""
@@ -135,6 +137,7 @@ _LAPTOP = RunPreset(
     ),
     versions=VersionsConfig(),
     ghost_attention=GhostAttentionConfig(first_prompt=60_000),  # no round's prompts again
+    safety=SafetyConfig(prompts=600),
 )
 
 
@@ -197,6 +200,7 @@ def _ci() -> RunPreset:
             attention_dialogues=3,
             resamples=200,
         ),
+        safety=replace(_LAPTOP.safety, prompts=60, resamples=200),
     )
 
 
@@ -284,6 +288,7 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
             sequence_length=4096,
             tuning=sft,
         ),
+        safety=SafetyConfig(max_new_tokens=1000, tuning=sft),
     )
 
 

@@ -156,6 +156,13 @@ STAGES: tuple[Stage, ...] = (
         inputs=reads("world", policy=version_stage(ROUNDS)),
         recipe="llamalite.ghost_attention.recipe",
     ),
+    Stage(
+        name="safety",
+        section="4.2",
+        summary="distil safety preprompts into the model, gated by the safety reward model",
+        inputs=reads("world", policy="ghost_attention", reward=f"reward_{ROUNDS}"),
+        recipe="llamalite.safety.recipe",
+    ),
 )
 
 

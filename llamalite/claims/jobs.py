@@ -34,7 +34,7 @@ _RUN_SOURCES = (
 )
 _ROUND_SOURCES = (
     *_RUN_SOURCES,
-    *("preferences", "reward", "rejection_sampling", "ppo", "rlhf", "ghost_attention"),
+    *("preferences", "reward", "rejection_sampling", "ppo", "rlhf", "ghost_attention", "safety"),
     *("scoring.py", "prompt_mix.py"),
 )
 _MEASURE_SOURCES = (*_ROUND_SOURCES, "claims", "plan.py", "presets.py", "stages.py")
