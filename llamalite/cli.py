@@ -280,7 +280,10 @@ def _build_chat(parser: Parser, arguments: Sequence[str]) -> None:
 
     _add_run_arguments(parser, arguments, [])
     parser.add_argument(
-        "--stage", type=str, default="sft", help="whose model to talk to: pretrain, sft"
+        "--stage",
+        type=str,
+        default="sft",
+        help="whose model: pretrain, sft, rejection_sampling_1 ... ppo_5, safety",
     )
     parser.add_argument(
         "--model", type=str | None, default=None, help="a model folder, instead of a stage's"
