@@ -146,7 +146,7 @@ def _ci() -> RunPreset:
     return replace(
         _LAPTOP,
         name="ci",
-        about="0.4M parameters, the whole chain in about 5 minutes on two CPU cores",
+        about="0.4M parameters, the whole chain in about 3 minutes on two CPU cores",
         world=WorldConfig(people=55, attributes=6, towns=8),
         tokenizer=replace(_LAPTOP.tokenizer, vocab_size=768, sample_documents=6_000),
         pretrain=replace(
