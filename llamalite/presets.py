@@ -113,13 +113,19 @@ _LAPTOP = RunPreset(
         optimizer=OptimizerConfig(lr=5e-4, warmup_fraction=0.03),
     ),
     evaluate=EvaluateConfig(),
-    preferences=PreferencesConfig(),
+    # many harmless prompts that sound like mischief, or both reward models learn to like refusals
+    preferences=PreferencesConfig(
+        helpfulness=2800, safety=1000, borderline_share=0.25, safety_borderline_share=0.3
+    ),
     reward=RewardConfig(
-        batch_size=32,
-        optimizer=OptimizerConfig(lr=7e-4, warmup_fraction=0.03, final_lr_fraction=0.1),
+        batch_size=8,  # a small model learns most from each pair in small batches
+        optimizer=OptimizerConfig(
+            lr=5e-4, warmup_fraction=0.03, warmup_steps=5, final_lr_fraction=0.1
+        ),
     ),
     rejection_sampling=RejectionSamplingConfig(
         prompts=2000,
+        borderline_share=0.2,
         refit=SFTConfig(
             batch_size=8,
             epochs=3,
@@ -127,10 +133,12 @@ _LAPTOP = RunPreset(
         ),
     ),
     ppo=PPOConfig(
-        iterations=30,
+        iterations=40,
+        safety_share=0.15,
+        borderline_share=0.3,
         batch_size=128,
-        mini_batch_size=32,
-        beta=0.15,
+        mini_batch_size=64,
+        beta=0.08,
         evaluate_every=10,
         optimizer=OptimizerConfig(lr=1e-4, schedule="constant"),
         value_lr=1e-3,
@@ -158,7 +166,7 @@ def _ci() -> RunPreset:
         sft=replace(_LAPTOP.sft, examples=800, batch_size=4),
         evaluate=replace(_LAPTOP.evaluate, exam_questions=100, prompts_per_kind=12),
         preferences=replace(_LAPTOP.preferences, helpfulness=160, safety=80),
-        reward=replace(_LAPTOP.reward, batch_size=16),
+        reward=_LAPTOP.reward,
         rejection_sampling=replace(
             _LAPTOP.rejection_sampling,
             prompts=96,
