@@ -1,8 +1,15 @@
-"""How much the studies train at each scale: three seeds of every study within half an hour."""
+"""How much the studies train and measure at each scale.
+
+At `laptop` three seeds of the studies of pretraining and fine-tuning take half an hour; those of
+reward models, raters and L1 are meant to take 8 minutes of one thread more for each seed.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from llamalite.presets import RunPreset
+from llamalite.reward.config import GUIDELINES
 
 PRETRAINING_TOKENS = {"ci": 1_000_000, "laptop": 2_500_000}
 """Tokens of every pretraining run of a study; other presets take their own."""
@@ -32,3 +39,24 @@ def few_examples(preset: RunPreset) -> int:
 def checked_demonstrations(preset: RunPreset) -> int:
     """Demonstrations of each vendor that reviewers look at."""
     return CHECKED_DEMONSTRATIONS.get(preset.name, CHECKED_DEMONSTRATIONS["laptop"])
+
+
+PAIRS_FACTOR = 3
+"""Comparisons of each guideline that the studies of reward models collect, in rounds of the
+preset. A third tests: several hundred pairs of each guideline, where the preset's tenth of a round
+is too few to part ratings or margins (the accuracy of 180 pairs is known to 7 points, of 600 to 4).
+Two thirds train: twice a round, between what the first and the later rounds' models learn from."""
+TEST_SHARE = 1 / 3
+LONG_BAGS = {"ci": (24, 8), "laptop": (128, 32)}
+"""Prompts of L1, and replies to each."""
+
+
+def comparisons(preset: RunPreset) -> dict[str, Any]:
+    """Settings of `preferences` that the studies of reward models change."""
+    pairs = {name: PAIRS_FACTOR * getattr(preset.preferences, name) for name in GUIDELINES}
+    return pairs | {"test_share": TEST_SHARE, "test_pairs": sum(pairs.values())}
+
+
+def long_bags(preset: RunPreset) -> tuple[int, int]:
+    """Prompts of L1, and replies to each."""
+    return LONG_BAGS.get(preset.name, LONG_BAGS["laptop"])

@@ -159,8 +159,17 @@ def in_own_world(preset: RunPreset, seed: int) -> RunPreset:
 
 
 def stages_until(until: str) -> list[Stage]:
-    """The stages a run up to `until` consists of, in order."""
-    return list(up_to(until)) if until else []
+    """The stages a run up to `until` consists of, in order: it and all that it rests on.
+
+    A stage that merely stands earlier in the chain, as `evaluate` before the rounds, is left out.
+    """
+    needed = {until}
+    found = []
+    for stage in reversed(up_to(until)) if until else ():
+        if stage.name in needed:
+            needed.update(stage.inputs.values())
+            found.append(stage)
+    return found[::-1]
 
 
 @cache

@@ -20,6 +20,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from llamalite.claims.influence import difference_items
 from llamalite.evaluation.bootstrap import Interval, bootstrap_over_seeds
 
 Verdict = Literal["holds", "not_shown", "contradicted"]
@@ -108,6 +109,25 @@ class Greater(Condition):
                 "measure both on the same items"
             )
         return high - low
+
+
+@dataclass(frozen=True)
+class GreaterApart(Condition):
+    """One metric is greater than another of other items: each metric's are resampled by
+    themselves."""
+
+    high: str
+    low: str
+
+    @property
+    def text(self) -> str:  # type: ignore[override]
+        return f"{self.high} > {self.low}"
+
+    def judge(self, measurements: Sequence[Measurement]) -> list[Finding]:
+        groups = [
+            difference_items(values(one, self.high), values(one, self.low)) for one in measurements
+        ]
+        return [_finding(self.text, groups, +1)]
 
 
 @dataclass(frozen=True)

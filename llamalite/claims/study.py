@@ -17,6 +17,10 @@ STUDY_MODULES = (
     "llamalite.claims.studies_exact",
     "llamalite.claims.studies_pretraining",
     "llamalite.claims.studies_sft",
+    "llamalite.claims.studies_reward",
+    "llamalite.claims.studies_margins",
+    "llamalite.claims.studies_raters",
+    "llamalite.claims.studies_rlhf",
 )
 
 Arms = Mapping[str, RunPreset]
@@ -43,7 +47,7 @@ class Study:
     arms: Callable[[RunPreset], Arms]
     """Settings of every arm; depends on the preset only, so all seeds share them."""
     until: str
-    """Last stage every arm runs."""
+    """Last stage every arm runs, after all that it rests on."""
 
     @property
     def trains(self) -> bool:

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamalite.claims.rules import Above, Below, Distinct, Exact, Greater, Ordered, Rule
+from llamalite.claims.rules import (
+    Above,
+    Below,
+    Distinct,
+    Exact,
+    Greater,
+    GreaterApart,
+    Ordered,
+    Rule,
+)
 
 
 def verdict(condition, measurements):
@@ -47,6 +56,21 @@ def test_items_are_paired():
     assert verdict(Greater("a", "b"), measured) == "holds"
     with pytest.raises(ValueError, match="same items"):
         Greater("a", "b").judge([{"a": [1.0, 2.0], "b": [1.0]}])
+
+
+def test_other_items_are_compared_apart():
+    rng = np.random.default_rng(2)
+
+    def measured(gap, n):
+        return [{"a": rng.normal(gap, 1, n), "b": rng.normal(0, 1, 2 * n)} for _ in range(3)]
+
+    many = measured(0.3, 2000)
+    assert verdict(GreaterApart("a", "b"), many) == "holds"
+    assert verdict(GreaterApart("b", "a"), many) == "contradicted"
+    assert verdict(GreaterApart("a", "b"), measured(0.3, 10)) == "not_shown"
+    (finding,) = GreaterApart("a", "b").judge([{"a": [1.0, 0.0], "b": [0.25]}] * 3)
+    assert finding.mean == pytest.approx(0.25)
+    assert verdict(GreaterApart("a", "b"), [{"a": [1.0], "b": [0.5, 1.5]}] * 3) == "not_shown"
 
 
 def test_thresholds():
