@@ -41,11 +41,11 @@ def checked_demonstrations(preset: RunPreset) -> int:
     return CHECKED_DEMONSTRATIONS.get(preset.name, CHECKED_DEMONSTRATIONS["laptop"])
 
 
-PAIRS_FACTOR = 3
+PAIRS_FACTOR = 2
 """Comparisons of each guideline that the studies of reward models collect, in rounds of the
-preset. A third tests: several hundred pairs of each guideline, where the preset's tenth of a round
-is too few to part ratings or margins (the accuracy of 180 pairs is known to 7 points, of 600 to 4).
-Two thirds train: twice a round, between what the first and the later rounds' models learn from."""
+preset. A third of them tests, as many as seven rounds keep apart: a round's tenth is too few to
+part ratings or margins (the accuracy of 180 pairs is known to 7 points, of 1,200 to 3). The rest
+trains: more than a round's, so that it is not the small number of pairs that is measured."""
 TEST_SHARE = 1 / 3
 LONG_BAGS = {"ci": (24, 8), "laptop": (128, 32)}
 """Prompts of L1, and replies to each."""

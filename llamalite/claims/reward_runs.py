@@ -17,7 +17,7 @@ from llamalite.artifacts import Artifact
 from llamalite.claims.budgets import comparisons
 from llamalite.claims.study import with_settings
 from llamalite.presets import RunPreset
-from llamalite.protocols import Guideline, Prompt
+from llamalite.protocols import Guideline
 from llamalite.reward.config import RATINGS
 from llamalite.stages import get_stage
 
@@ -110,7 +110,7 @@ def open_world(stages: Stages) -> Any:
     return World.load(stages["world"].file("world.json"))
 
 
-def asked(preset: RunPreset, stages: Stages, guideline: Guideline) -> dict[str, Prompt]:
+def asked(preset: RunPreset, stages: Stages, guideline: Guideline) -> dict[str, Any]:
     """The prompts of a run's comparisons by id, as the world knows them."""
     from llamalite.preferences.prompts import choose_prompts
 
