@@ -76,10 +76,9 @@ def margins(finished: Finished) -> dict[str, Any]:
         "Two safety models differ in the auxiliary loss only. Of the replies that annotators "
         "called unsafe in comparisons kept apart, the one trained with it flags a greater share at "
         "equal precision: each model flags the scores below a cut of its own, set on one half of "
-        f"the pairs so that the paper's {PRECISION:g} of what it flags is unsafe there, and counted "
-        "on the other half, and the reverse. "
-        f"With fewer than {ENOUGH_UNSAFE} unsafe replies in any "
-        "seed nothing is shown.",
+        f"the pairs so that the paper's {PRECISION:g} of what it flags is unsafe there, and "
+        "counted on the other half, and the reverse. "
+        f"With fewer than {ENOUGH_UNSAFE} unsafe replies in any seed nothing is shown.",
         (Greater("recall, with", "recall, without"),),
         presupposed=(Above("enough unsafe replies", 0.5),),
     ),

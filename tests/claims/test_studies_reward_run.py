@@ -1,0 +1,90 @@
+"""The studies of reward models, raters and best-of-N, run for real at a tiny budget."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from llamalite.claims import all_studies
+
+pytestmark = pytest.mark.timeout(1800)  # a minute or two on two quiet cores, far more on busy ones
+IDS = ("R1", "R2", "R3", "R5", "R8", "E2", "L1")
+
+TINY = """
+import sys
+from llamalite import presets
+from llamalite.claims import budgets, run_claims
+from llamalite.claims.study import with_settings
+if __name__ == "__main__":
+    presets.RUNS["ci"] = with_settings(
+        presets.RUNS["ci"],
+        tokenizer={"sample_documents": 1500},
+        pretrain={"tokens": 20 * presets.RUNS["ci"].pretrain.step_tokens},
+        sft={"examples": 40},
+        preferences={"helpfulness": 30, "safety": 30, "max_new_tokens": 12},
+        rejection_sampling={"max_new_tokens": 12},
+        evaluate={"adversarial_prompts": 21, "borderline_prompts": 5, "max_new_tokens": 12},
+    )
+    budgets.PROMPTS_PER_KIND["ci"] = 2
+    budgets.LONG_BAGS["ci"] = (10, 4)
+    run_claims(sys.argv[1], [1], "ci", sys.argv[2], sys.argv[3])
+"""
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("claims")
+    (folder / "tiny.py").write_text(TINY)
+    shown = subprocess.run(
+        [sys.executable, folder / "tiny.py", ",".join(IDS), folder / "results", folder / "runs"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    return {
+        name: json.loads((folder / "results" / "ci" / f"{name}.json").read_text()) for name in IDS
+    }
+
+
+def test_every_study_measures_what_its_rule_asks(measured):
+    for name, found in measured.items():
+        assert found["verdict"] == "not_shown", "one seed decides nothing"
+        again, findings = all_studies()[name].rule.judge(found["measurements"])
+        assert again == found["verdict"]
+        assert [f._asdict()["condition"] for f in findings] == [
+            finding["condition"] for finding in found["findings"]
+        ]
+
+
+def test_the_collection_is_as_large_as_the_studies_say(measured):
+    (r1,) = measured["R1"]["measurements"]
+    (r3,) = measured["R3"]["measurements"]
+    # twice 30 comparisons of a guideline, a third of them kept apart; a few could not be made
+    for name in ("helpfulness", "safety"):
+        assert 14 <= len(r3[f"{name} model on {name}, with ties"]) <= 20
+        decided = sum(r1[f"curve pairs by rating, {name}"])
+        assert decided <= len(r3[f"{name} model on {name}, with ties"])
+
+
+def test_replies_are_compared_on_the_same_items_by_every_model(measured):
+    (r2,) = measured["R2"]["measurements"]
+    sizes = {len(r2[f"outer scores, {margin}"]) for margin in ("none", "small", "large")}
+    assert len(sizes) == 1
+    # margins change the model, so the scores are not the same
+    differences = [sum(r2[f"score difference, {m}"]) for m in ("none", "small", "large")]
+    assert len(set(differences)) == 3
+    (r8,) = measured["R8"]["measurements"]
+    assert sum(r8["curve replies by grade, safety"]) == 26
+    assert len(r8["helpfulness, rank correlation"]) == sum(
+        r8["curve replies by grade, helpfulness"]
+    )
+
+
+def test_best_of_n_curves_begin_together_and_rise(measured):
+    (l1,) = measured["L1"]["measurements"]
+    assert l1["curve n"] == [1, 2, 4]
+    assert l1["curve maximum"][0] == pytest.approx(l1["curve median"][0])
+    assert l1["curve maximum"] == sorted(l1["curve maximum"])
+    assert len(l1["rise of the median"]) == 10
