@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from llamalite.artifacts import digest, sha256_of, to_plain
+from llamalite.claims.stages import STUDY_STAGES, find_stage
 from llamalite.claims.study import Study, with_settings
 from llamalite.presets import RunPreset
-from llamalite.stages import Stage, up_to
+from llamalite.stages import STAGES, Stage
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _RUN_SOURCES = (
@@ -165,10 +166,12 @@ def stages_until(until: str) -> list[Stage]:
     """
     needed = {until}
     found = []
-    for stage in reversed(up_to(until)) if until else ():
+    for stage in reversed((*STAGES, *STUDY_STAGES)) if until else ():
         if stage.name in needed:
             needed.update(stage.inputs.values())
             found.append(stage)
+    if until and not found:
+        find_stage(until)  # says what there is
     return found[::-1]
 
 
@@ -198,10 +201,15 @@ def _stage_jobs(
                 "config": to_plain(config),
                 "inputs": inputs,
                 "seed": seed,
-                "source": source_hash(_ROUND_SOURCES if stage.round else _RUN_SOURCES),
+                "source": source_hash(_sources(stage)),
             }
         )
         folder = runs / f"{arm.name}-seed{seed}" / f"{stage.name}-{key[:10]}"
         jobs.setdefault(key, StageJob(key, stage.name, config, seed, inputs, folder))
         keys[stage.name] = key
     return keys
+
+
+def _sources(stage: Stage) -> tuple[str, ...]:
+    """What decides a stage's numbers: of those after the rounds' beginning, the rounds' too."""
+    return _ROUND_SOURCES if stage.round or stage in STUDY_STAGES else _RUN_SOURCES

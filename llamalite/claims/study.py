@@ -21,6 +21,8 @@ STUDY_MODULES = (
     "llamalite.claims.studies_margins",
     "llamalite.claims.studies_raters",
     "llamalite.claims.studies_rlhf",
+    "llamalite.claims.studies_ppo",
+    "llamalite.claims.studies_rounds",
 )
 
 Arms = Mapping[str, RunPreset]

@@ -20,10 +20,10 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
 
 def run_stage_job(job: StageJob, inputs: Mapping[str, Path]) -> None:
     """Make a stage's artifact unless it stands; resume it if it was interrupted."""
+    from llamalite.claims.stages import find_stage
     from llamalite.pipeline import find_fresh, locked, run_stage
-    from llamalite.stages import get_stage
 
-    stage = get_stage(job.stage)
+    stage = find_stage(job.stage)
     with locked(job.folder), _logged(job.folder / "log.txt"):
         _one_thread()
         artifacts = {name: Artifact.open(path) for name, path in inputs.items()}

@@ -52,6 +52,9 @@ class PPOConfig:
     paper."""
     horizon: int = 10_000
     """Replies over which an adaptive beta reacts."""
+    combination: Literal["piecewise", "helpfulness", "safety"] = "piecewise"
+    """What is made of the two reward models' scores: the paper's R_c, or one of them alone, as a
+    control."""
     whitening: Literal["running", "first", "batch", "none"] = "running"
     """Statistics of WHITEN in eq. 4, which the paper does not name: of all replies so far, of the
     first iteration's, of each iteration's own, or no whitening."""
@@ -100,6 +103,10 @@ class PPOConfig:
             )
         if not 0 < self.clip < 1:
             raise ValueError(f"clip is {self.clip}; it must lie between 0 and 1")
+        if self.combination not in ("piecewise", "helpfulness", "safety"):
+            raise ValueError(
+                f"combination is {self.combination!r}; choose piecewise, helpfulness or safety"
+            )
         if self.whitening not in ("running", "first", "batch", "none"):
             raise ValueError(
                 f"whitening is {self.whitening!r}; choose running, first, batch or none"

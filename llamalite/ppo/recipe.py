@@ -80,7 +80,7 @@ def run(
     policy = load_model(inputs["policy"].path)
     if scoring is None:
         device = parallel.pick_device(config.parallel)
-        scoring = load_scoring(inputs["reward"], tokenizer, device)
+        scoring = steered(load_scoring(inputs["reward"], tokenizer, device), config.combination)
     if value is None and "reward" in inputs:
         saved = load_reward_model(inputs["reward"].path / "helpfulness", tokenizer)
         value = value_from_reward(saved.model, policy.config)
@@ -104,6 +104,16 @@ def run(
     tokenizer.save(draft.path / "tokenizer.model")
     write_results(draft.path, tuned)
     draft.metrics.update(tuned.report)
+
+
+def steered(scoring: Scoring, combination: str) -> Scoring:
+    """The same reward models, all of them scored and logged, combined as the config says.
+
+    "piecewise" leaves the scoring's own rule; any other name is that of the one model that counts.
+    """
+    if combination == "piecewise":
+        return scoring
+    return scoring._replace(combine=lambda scores, _: scores[combination])
 
 
 def tune(

@@ -8,6 +8,7 @@ import pytest
 from llamalite.claims import all_studies, jobs, study
 from llamalite.claims.jobs import MeasureJob, plan_jobs, stages_until, study_config
 from llamalite.claims.rules import Above, Rule
+from llamalite.claims.stages import STUDY_STAGES
 from llamalite.claims.statements import CLAIMS
 from llamalite.claims.study import claim, with_settings
 from llamalite.presets import get_preset
@@ -89,7 +90,10 @@ def test_all_code_that_decides_a_number_is_in_the_key(kind):
     if kind == "runs":
         names, roots = jobs._RUN_SOURCES, [s.recipe for s in stages_until("sft")]
     elif kind == "rounds":
-        names, roots = jobs._ROUND_SOURCES, [s.recipe for s in STAGES if s.round]
+        names, roots = (
+            jobs._ROUND_SOURCES,
+            [s.recipe for s in (*STAGES, *STUDY_STAGES) if s.round or s in STUDY_STAGES],
+        )
     else:
         names, roots = jobs._MEASURE_SOURCES, study.STUDY_MODULES
     used = set(roots).union(*(graph.find_upstream_modules(root) for root in roots))

@@ -16,6 +16,9 @@ import sys
 from llamalite import presets
 from llamalite.claims import budgets, run_claims
 from llamalite.claims.study import with_settings
+
+budgets.PROMPTS_PER_KIND["ci"] = 2  # also in the worker processes, which import this file
+budgets.LONG_BAGS["ci"] = (10, 4)
 if __name__ == "__main__":
     presets.RUNS["ci"] = with_settings(
         presets.RUNS["ci"],
@@ -26,8 +29,6 @@ if __name__ == "__main__":
         rejection_sampling={"max_new_tokens": 12},
         evaluate={"adversarial_prompts": 21, "borderline_prompts": 5, "max_new_tokens": 12},
     )
-    budgets.PROMPTS_PER_KIND["ci"] = 2
-    budgets.LONG_BAGS["ci"] = (10, 4)
     run_claims(sys.argv[1], [1], "ci", sys.argv[2], sys.argv[3])
 """
 

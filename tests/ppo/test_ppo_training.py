@@ -16,7 +16,8 @@ from tiny import LETTERS, letters, make_prompts, settings
 
 from llamalite.model.checkpoint import save_model
 from llamalite.ppo.config import PPOConfig
-from llamalite.ppo.recipe import tune
+from llamalite.ppo.recipe import steered, tune
+from llamalite.reward.combine import piecewise_rule
 from llamalite.scoring import Scoring, alone
 from llamalite.training_config import OptimizerConfig, ParallelConfig
 
@@ -231,6 +232,7 @@ def test_prompts_without_room_are_dropped_or_refused(run):
         ({"clip": 1.0}, r"clip is 1\.0"),
         ({"gae_lambda": 1.1}, r"gae_lambda is 1\.1"),
         ({"whitening": "all"}, "choose running, first, batch or none"),
+        ({"combination": "both"}, "choose piecewise, helpfulness or safety"),
         ({"batch_size": 500}, "500 does not divide into mini-batches of 64"),
         ({"accumulation": 3}, "64 does not divide into 3 parts"),
         ({"held_out": 0}, "evaluate_every needs held_out prompts"),
@@ -240,6 +242,17 @@ def test_prompts_without_room_are_dropped_or_refused(run):
 def test_unusable_settings_are_refused(changes, complaint):
     with pytest.raises(ValueError, match=complaint):
         PPOConfig(**changes)
+
+
+def test_one_reward_model_alone_can_steer():
+    scores = {"helpfulness": torch.tensor([1.0, 2.0]), "safety": torch.tensor([-3.0, 4.0])}
+    tagged = torch.tensor([True, False])
+    both = Scoring({}, piecewise_rule(0.15))
+    made = {
+        name: steered(both, name).combine(scores, tagged).tolist()
+        for name in ("piecewise", "helpfulness", "safety")
+    }
+    assert made == {"piecewise": [-3, 2], "helpfulness": [1, 2], "safety": [-3, 4]}
 
 
 # --- kill -9 -------------------------------------------------------------------------------------
