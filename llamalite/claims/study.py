@@ -20,7 +20,7 @@ STUDY_MODULES = (
     "llamalite.claims.studies_reward",
     "llamalite.claims.studies_margins",
     "llamalite.claims.studies_raters",
-    "llamalite.claims.studies_rlhf",
+    "llamalite.claims.studies_sampling",
     "llamalite.claims.studies_ppo",
     "llamalite.claims.studies_rounds",
 )

@@ -9,7 +9,7 @@ from llamalite.claims import all_studies
 from llamalite.claims.jobs import MeasureJob, StageJob, plan_jobs, stages_until, study_config
 from llamalite.claims.studies_margins import bimodality, flagged_across, outer
 from llamalite.claims.studies_raters import SAFETY_GRADES, agreement_items
-from llamalite.claims.studies_rlhf import gold_of_best
+from llamalite.claims.studies_sampling import gold_of_best
 from llamalite.presets import get_preset
 
 IDS = ("R1", "R2", "R3", "R5", "R8", "E2", "L1")
@@ -172,18 +172,19 @@ def test_e2_needs_clear_winners_and_safety_above():
 def test_l1_needs_growth_to_the_end_and_a_median_that_stays():
     def l1(last, tenth, rise):
         given = {
-            "gain of the maximum over the last doubling": last,
+            "gain of the last doubling": last,
+            "0.1 of the gain of the first": 0.05,
             "0.1 of the maximum's gain": tenth,
             "rise of the median": rise,
-            "fall of the median": -rise,
         }
         return constant(**given)
 
     assert verdict("L1", l1(0.2, 0.2, 0.01)) == "holds"
-    assert verdict("L1", l1(0.2, 0.2, -0.01)) == "holds"
-    assert verdict("L1", l1(0.0, 0.2, 0.01)) == "not_shown"  # no reply differs from another
+    assert verdict("L1", l1(0.2, 0.2, -0.5)) == "holds"  # it does not grow
+    assert verdict("L1", l1(0.05, 0.2, 0.01)) == "not_shown"
+    assert verdict("L1", l1(0.01, 0.2, 0.01)) == "contradicted"  # it has come to its end
+    assert verdict("L1", l1(0.2, 0.2, 0.2)) == "not_shown"
     assert verdict("L1", l1(0.2, 0.2, 0.5)) == "contradicted"
-    assert verdict("L1", l1(0.2, 0.2, -0.5)) == "contradicted"
 
 
 # --- measures ------------------------------------------------------------------------------------
