@@ -1,4 +1,4 @@
-"""The studies of reward models, raters and best-of-N, run for real at a tiny budget."""
+"""The studies of the alignment chain, run for real at a tiny budget."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from llamalite.claims import all_studies
 
 pytestmark = pytest.mark.timeout(1800)  # a minute or two on two quiet cores, far more on busy ones
-IDS = ("R1", "R2", "R3", "R5", "R8", "E2", "L1")
+IDS = ("R1", "R2", "R3", "R5", "R8", "E2", "L1", "L7", "L10")
 
 TINY = """
 import sys
@@ -26,7 +26,16 @@ if __name__ == "__main__":
         pretrain={"tokens": 20 * presets.RUNS["ci"].pretrain.step_tokens},
         sft={"examples": 40},
         preferences={"helpfulness": 30, "safety": 30, "max_new_tokens": 12},
-        rejection_sampling={"max_new_tokens": 12},
+        rejection_sampling={"prompts": 24, "candidates": 2, "max_new_tokens": 12},
+        ppo={"iterations": 2, "max_new_tokens": 12},
+        versions={
+            "replies": {
+                "prompts_per_kind": 2,
+                "adversarial_prompts": 4,
+                "borderline_prompts": 2,
+                "max_new_tokens": 12,
+            }
+        },
         evaluate={"adversarial_prompts": 21, "borderline_prompts": 5, "max_new_tokens": 12},
     )
     run_claims(sys.argv[1], [1], "ci", sys.argv[2], sys.argv[3])
@@ -89,3 +98,19 @@ def test_best_of_n_curves_begin_together_and_rise(measured):
     assert l1["curve maximum"][0] == pytest.approx(l1["curve median"][0])
     assert l1["curve maximum"] == sorted(l1["curve maximum"])
     assert len(l1["rise of the median"]) == 10
+
+
+def test_each_reward_makes_a_policy_of_its_own(measured):
+    (l7,) = measured["L7"]["measurements"]
+    sizes = {name: len(l7[name]) for name in l7 if name.startswith("help, ")}
+    assert set(sizes) == {f"help, {arm}" for arm in ("piecewise", "helpfulness", "safety", "SFT")}
+    assert len(set(sizes.values())) == 1
+    assert len(l7["violations, SFT"]) == 4
+    assert len(l7["borderline refusals, SFT"]) == 2
+
+
+def test_scores_of_versions_are_of_the_same_prompts(measured):
+    (l10,) = measured["L10"]["measurements"]
+    assert len({len(l10[f"score, {name}"]) for name in ("SFT", "V1", "V2")}) == 1
+    assert sum(l10["curve histogram, V2"]) == pytest.approx(1)
+    assert sum(l10["bad tail, SFT"]) == max(1, round(0.05 * len(l10["bad tail, SFT"])))
