@@ -134,11 +134,9 @@ _LAPTOP = RunPreset(
     ),
     ppo=PPOConfig(
         iterations=40,
-        safety_share=0.15,
-        borderline_share=0.3,
         batch_size=128,
-        mini_batch_size=64,
-        beta=0.08,
+        mini_batch_size=32,
+        beta=0.15,
         evaluate_every=10,
         optimizer=OptimizerConfig(lr=1e-4, schedule="constant"),
         value_lr=1e-3,
