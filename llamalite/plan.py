@@ -276,7 +276,7 @@ def run_plan(config: PlanConfig) -> dict[str, Any]:
         "kv_bytes_per_token": model.kv_bytes_per_token(),
         "tokens": int(config.tokens),
         "sequence": config.sequence,
-        "steps": math.ceil(config.tokens / config.batch_tokens),
+        "steps": config.tokens // config.batch_tokens,
         "batch_tokens": config.batch_tokens,
         "accumulation": max(1, round(config.batch_tokens / rank_tokens)),
         "flops": flops,

@@ -16,6 +16,7 @@ from llamalite.model.config import ModelConfig
 from llamalite.ppo.config import PPOConfig
 from llamalite.preferences.config import PreferencesConfig
 from llamalite.pretraining.config import PretrainConfig
+from llamalite.red_teaming.config import RedTeamConfig
 from llamalite.rejection_sampling.config import RejectionSamplingConfig
 from llamalite.reward.config import RewardConfig
 from llamalite.rlhf.config import VersionsConfig
@@ -88,6 +89,7 @@ class RunPreset:
     versions: VersionsConfig
     ghost_attention: GhostAttentionConfig
     safety: SafetyConfig
+    red_team: RedTeamConfig
 
     def config(self, kind: str) -> Any:
         """The settings of one kind of stage."""
@@ -144,6 +146,7 @@ _LAPTOP = RunPreset(
     versions=VersionsConfig(),
     ghost_attention=GhostAttentionConfig(first_prompt=60_000),  # no round's prompts again
     safety=SafetyConfig(prompts=600),
+    red_team=RedTeamConfig(),
 )
 
 
@@ -207,6 +210,13 @@ def _ci() -> RunPreset:
             resamples=200,
         ),
         safety=replace(_LAPTOP.safety, prompts=60, resamples=200),
+        red_team=replace(
+            _LAPTOP.red_team,
+            attackers=8,
+            attempts=6,
+            prompts=84,
+            feedback=replace(_LAPTOP.red_team.feedback, resamples=200),
+        ),
     )
 
 
@@ -295,6 +305,11 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
             tuning=sft,
         ),
         safety=SafetyConfig(max_new_tokens=1000, tuning=sft),
+        red_team=RedTeamConfig(
+            attackers=350,
+            max_new_tokens=1000,
+            feedback=SafetyConfig(max_new_tokens=1000, tuning=sft),
+        ),
     )
 
 

@@ -11,6 +11,8 @@ import os
 import random
 import shutil
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -235,6 +237,21 @@ def latest_checkpoint(folder: Path) -> Path | None:
     for left in folder.glob(f"resume-*{_PARTIAL}") if rank_zero_only.rank == 0 else ():
         discard(left)
     return max(folder.glob("resume-*.ckpt"), default=None)
+
+
+def check_whole(checkpoint: Path) -> None:
+    """ValueError that names a resume state of one file whose bytes are not those written."""
+    if checkpoint.is_dir():
+        return  # of many processes: torch's own reader looks at the parts
+    try:
+        with zipfile.ZipFile(checkpoint) as parts:
+            whole = parts.testzip() is None
+    except (zipfile.BadZipFile, EOFError, zlib.error):
+        whole = False
+    if not whole:
+        raise ValueError(
+            f"{checkpoint} is damaged; remove it, and the stage begins again from its start"
+        )
 
 
 def checkpoint_step(path: Path) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from llamalite.presets import RunPreset
 from llamalite.rlhf.rounds import ROUNDS, of_round, version_stage
-from llamalite.rlhf.versions import VERSIONS
+from llamalite.rlhf.versions import VERSIONS, WITHOUT_PPO
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,19 @@ STAGES: tuple[Stage, ...] = (
         summary="distil safety preprompts into the model, gated by the safety reward model",
         inputs=reads("world", policy="ghost_attention", reward=f"reward_{ROUNDS}"),
         recipe="llamalite.safety.recipe",
+    ),
+    Stage(
+        name="red_team",
+        section="4.3",
+        summary="attack every model of the chain, and learn from what was found",
+        inputs=reads(
+            "world",
+            reward=f"reward_{ROUNDS}",
+            policy="safety",
+            **{version.name: version.stage for version in VERSIONS if version.name != WITHOUT_PPO},
+        ),
+        recipe="llamalite.red_teaming.recipe",
+        files=("transcripts",),
     ),
 )
 

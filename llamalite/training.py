@@ -28,6 +28,7 @@ from llamalite.resume import (
     Micro,
     ResumeCheckpoint,
     StreamData,
+    check_whole,
     checkpoint_step,
     latest_checkpoint,
 )
@@ -300,7 +301,7 @@ def fit(
     name: str = "train",
     metrics_file: Path | None = None,
     progress: bool = True,
-) -> dict[str, float]:
+) -> dict[str, float | int]:
     """Train for `module.steps` optimizer steps, from the last resume state in `work` if any.
 
     Afterwards `llamalite.parallel.full_weights(module.model)` has the weights. Returns the last
@@ -319,6 +320,8 @@ def fit(
     log = next(c for c in trainer.callbacks if isinstance(c, StepLog))
     saver = next(c for c in trainer.callbacks if isinstance(c, ResumeCheckpoint))
     checkpoint = latest_checkpoint(work)
+    if checkpoint is not None:
+        check_whole(checkpoint)
     started = time.monotonic()
     with quiet(), parallel.readable(checkpoint, module) as readable:
         trainer.fit(module, datamodule=data, ckpt_path=readable, weights_only=True)

@@ -11,7 +11,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two would collapse on a busy machine
 
 SHAPED = (
-    *("model", "text.packing", "evaluation", "protocols"),
+    *("model", "text.packing", "evaluation", "protocols", "training"),
+    *("sft.data", "sft.module", "sft.recipe"),
+    *("pretraining.data", "pretraining.module", "pretraining.recipe"),
     *(
         "ppo.advantages",
         "ppo.loss",

@@ -23,7 +23,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Foundation",
         (
             *("shapes", "protocols", "presets", "training_config", "artifacts", "stages"),
-            *("pipeline", "disk", "own_files", "processes", "stopwatch"),
+            *("pipeline", "disk", "jsonl", "own_files", "processes", "stopwatch"),
             *("plan*", "cli", "terminal", "chat", "book/*"),
         ),
     ),

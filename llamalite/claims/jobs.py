@@ -35,7 +35,16 @@ _RUN_SOURCES = (
 )
 _ROUND_SOURCES = (
     *_RUN_SOURCES,
-    *("preferences", "reward", "rejection_sampling", "ppo", "rlhf", "ghost_attention", "safety"),
+    *(
+        "preferences",
+        "reward",
+        "rejection_sampling",
+        "ppo",
+        "rlhf",
+        "ghost_attention",
+        "safety",
+        "red_teaming",
+    ),
     *("scoring.py", "prompt_mix.py"),
 )
 _MEASURE_SOURCES = (*_ROUND_SOURCES, "claims", "plan.py", "presets.py", "stages.py")

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from llamalite.disk import write_json
 from llamalite.model.checkpoint import (
     CONFIG,
     WEIGHTS,
@@ -21,7 +22,6 @@ from llamalite.model.checkpoint import (
     model_from_state,
     read_json,
     read_safetensors,
-    write_json,
     write_safetensors,
 )
 from llamalite.model.config import ModelConfig

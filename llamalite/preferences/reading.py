@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from llamalite.jsonl import Rejected, json_rows, write_rejected
 from llamalite.preferences import text_dialogues
 from llamalite.preferences.interchange import from_row
 from llamalite.preferences.protocol import GUIDELINES, Comparison
 
 Format = Literal["jsonl", "parquet", "hh"]
 _AT_ONCE = 10_000
-
-
-class Rejected(NamedTuple):
-    """A row of a file that is no comparison."""
-
-    file: str
-    line: int
-    """From 1; of a Parquet file, its row."""
-    reason: str
 
 
 class Comparisons(NamedTuple):
@@ -76,7 +67,8 @@ def scan(
         raise ValueError(f"form is {form!r}; choose among jsonl, parquet, hh")
     if guideline is not None and guideline not in GUIDELINES:
         raise ValueError(f"guideline is {guideline!r}; choose among {', '.join(GUIDELINES)}")
-    for number, row in (_parquet_rows if form == "parquet" else _json_rows)(path):
+    rows = _parquet_rows(path) if form == "parquet" else json_rows(path, "comparisons")
+    for number, row in rows:
         try:
             if isinstance(row, ValueError):
                 raise row
@@ -85,27 +77,6 @@ def scan(
             yield from_row(row, guideline, source or path.name, f"{path.name}:{number}")
         except ValueError as error:
             yield Rejected(str(path), number, str(error))
-
-
-def write_rejected(path: str | Path, rejected: Iterable[Rejected]) -> None:
-    """Set malformed rows aside as JSONL: file, line and reason of each."""
-    lines = (json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rejected)
-    Path(path).write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
-
-
-def _json_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Line numbers with their values, or with a ValueError where a line is not JSON."""
-    try:
-        with path.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if not line.strip():
-                    continue
-                try:
-                    yield number, json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    yield number, ValueError(f"not JSON: {error}")
-    except OSError as error:
-        raise ValueError(f"cannot read comparisons from {path}: {error.strerror}") from None
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:

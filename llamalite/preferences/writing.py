@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from llamalite.jsonl import Rejected
 from llamalite.preferences import text_dialogues
 from llamalite.preferences.interchange import (
     ANSWER_COLUMNS,
@@ -20,7 +21,7 @@ from llamalite.preferences.interchange import (
     to_row,
 )
 from llamalite.preferences.protocol import Comparison, Item
-from llamalite.preferences.reading import Comparisons, Rejected
+from llamalite.preferences.reading import Comparisons
 
 _AT_ONCE = 10_000
 

@@ -48,6 +48,7 @@ def collect(folder: str | Path) -> dict[str, Any]:
         },
         **_evaluation(artifacts.get("evaluate")),
         "rounds": _rounds(artifacts.get("versions")),
+        "red_team": _red_team(artifacts.get("red_team")),
     }
 
 
@@ -147,6 +148,11 @@ def _evaluation(artifact: Artifact | None) -> dict[str, Any]:
 def _rounds(artifact: Artifact | None) -> dict[str, Any]:
     """What each version came to, oldest first; empty where they were not compared."""
     return {} if artifact is None else _json(artifact, "versions.json")["versions"]
+
+
+def _red_team(artifact: Artifact | None) -> dict[str, Any]:
+    """The campaign against all models; empty where there was none."""
+    return {} if artifact is None else _json(artifact, "red_team.json")
 
 
 def helpfulness_gain(

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from llamalite import figures
 from llamalite.drawing import Drawing
+from llamalite.red_teaming.figures import carry_over, gamma_by_round, weak_cells
 from llamalite.terminal import clock, gigabytes
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -52,6 +53,7 @@ def render(data: Mapping[str, Any]) -> str:
         learned=list(learned(data)),
         tuned=list(tuned(data)),
         round_plates=list(rounds(data["rounds"])),
+        red_team_plates=list(red_team(data["red_team"])),
         sample_groups=group_samples(data["samples"]),
     )
 
@@ -189,6 +191,33 @@ def rounds(versions: Mapping[str, Any]) -> Iterator[Plate]:
                 "they part, the reward model is served and not the reader.",
                 source,
             )
+
+
+def red_team(campaign: Mapping[str, Any]) -> Iterator[Plate]:
+    """Figures of the attacks on all models."""
+    if not campaign:
+        return
+    source = "red_team/red_team.json"
+    last = campaign["rounds"][-1]["candidate"]
+    yield Plate(
+        gamma_by_round(campaign),
+        "Prompts that drew a violation, per attacker and hour of simulated work: only the ratios "
+        "mean anything. The same team attacks every model and goes on from what it has learned.",
+        source,
+    )
+    if any(each["carry_over"] for each in campaign["rounds"]):
+        yield Plate(
+            carry_over(campaign),
+            "Old successes against the next model; beside it the same model asked again, for where "
+            "replies are sampled some successes fail by chance.",
+            source,
+        )
+    for name in (campaign["rounds"][0]["candidate"], last):
+        yield Plate(
+            weak_cells(campaign, name),
+            "Violations of attempts. The team tries most where it succeeds most.",
+            source,
+        )
 
 
 def _win_rate(version: Mapping[str, Any], axis: str, judge: str) -> Any:

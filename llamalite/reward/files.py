@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from llamalite.artifacts import Artifact
+from llamalite.jsonl import Rejected, read_rows, write_rows
 from llamalite.reward.config import GUIDELINES, RATINGS, SAFETY_BINS, RewardConfig
 
 
@@ -32,15 +32,6 @@ class FileComparison:
     rejected: FileReply
     rating: str
     safety_bin: str | None
-
-
-class Rejected(NamedTuple):
-    """A row of a file that cannot be learned from."""
-
-    file: str
-    line: int
-    """From 1."""
-    reason: str
 
 
 class Collected(NamedTuple):
@@ -83,8 +74,7 @@ def write_rejected(
     """Set aside as JSONL: rows by file, line and reason, then comparisons by id and reason."""
     rows = [row._asdict() for row in rejected]
     rows += [{"id": name, "reason": reason} for name, reason in unusable]
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
+    write_rows(path, rows)
 
 
 def read_jsonl(
@@ -98,34 +88,16 @@ def read_jsonl(
     argument), "safety_bin", "batch" and "id" are optional. Blank lines are passed over. Raises
     ValueError when the file is missing or no row can be used.
     """
-    path = Path(path)
-    found: list[FileComparison] = []
-    rejected: list[Rejected] = []
-    try:
-        with path.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if not line.strip():
-                    continue
-                try:
-                    found.append(_comparison(line, guideline, f"{path.name}:{number}"))
-                except ValueError as error:
-                    rejected.append(Rejected(str(path), number, str(error)))
-    except OSError as error:
-        raise ValueError(f"cannot read comparisons from {path}: {error.strerror}") from None
-    if not found:
-        why = f"line {rejected[0].line}: {rejected[0].reason}" if rejected else "it is empty"
-        raise ValueError(
-            f'{path} has no usable row ({why}); each must be {{"prompt": [...], "chosen": [...], '
-            '"rejected": [...]}'
-        )
-    return found, rejected
+    name = Path(path).name
+    return read_rows(
+        path,
+        lambda number, row: _comparison(row, guideline, f"{name}:{number}"),
+        what="comparisons",
+        wanted='{"prompt": [...], "chosen": [...], "rejected": [...]}',
+    )
 
 
-def _comparison(line: bytes, guideline: str | None, place: str) -> FileComparison:
-    try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"not JSON: {error}") from None
+def _comparison(row: Any, guideline: str | None, place: str) -> FileComparison:
     if not isinstance(row, dict):
         raise ValueError("not a JSON object")
     sides = [_messages(row.get(name), name) for name in ("chosen", "rejected")]

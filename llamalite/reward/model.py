@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from llamalite.disk import write_json
 from llamalite.model.checkpoint import (
     CONFIG,
     WEIGHTS,
     config_from,
     read_json,
     read_safetensors,
-    write_json,
     write_safetensors,
 )
 from llamalite.model.config import ModelConfig

@@ -51,7 +51,14 @@ def run(
     prompts = open_world(inputs["world"])
     policy = inputs["policy"]
     tokenizer = Tokenizer.load(policy.file("tokenizer.model"))
-    rows = distil(config, prompts, policy, inputs.get("reward"), draft, seed, tokenizer, reward)
+    asked = mixed_prompts(
+        prompts,
+        config.prompts,
+        safety_share=1 - config.harmless_share,
+        borderline_share=0.0,
+        first=config.first_prompt,
+    )
+    rows = distil(config, asked, policy, inputs.get("reward"), draft, seed, tokenizer, reward)
     replayed = replay(config, prompts, policy, draft, seed, tokenizer, sum(r.kept for r in rows))
     found = summarise(rows, config.resamples)
     write_json(draft.path / FIGURES, found)
@@ -77,7 +84,7 @@ def open_world(world: Artifact) -> PromptSet:
 
 def distil(
     config: SafetyConfig,
-    prompts: PromptSet,
+    asked: Sequence[Prompt],
     policy: Artifact,
     reward: Artifact | None,
     draft: Draft,
@@ -85,7 +92,7 @@ def distil(
     tokenizer: Tokenizer,
     scorer: Reward | None = None,
 ) -> list[Distilled]:
-    """All answers, drawn and scored in parts, and what the gate keeps of them.
+    """All answers to the prompts, drawn and scored in parts, and what the gate keeps of them.
 
     Raises ValueError when there is no reward model, or nothing is left to learn from.
     """
@@ -93,13 +100,6 @@ def distil(
     if not path.exists():
         if scorer is None and reward is None:
             raise ValueError("no reward model was given; run the stage reward first")
-        asked = mixed_prompts(
-            prompts,
-            config.prompts,
-            safety_share=1 - config.harmless_share,
-            borderline_share=0.0,
-            first=config.first_prompt,
-        )
         device = parallel.pick_device(config.tuning.parallel)
         model: Transformer | None = None
         scored: list[Candidate] = []

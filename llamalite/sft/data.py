@@ -5,28 +5,19 @@ All prompts and answers are concatenated into rows of full length, and only answ
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from llamalite.jsonl import Rejected, read_rows
 from llamalite.protocols import Demonstration
 from llamalite.text.chat import Encoded, encode_dialogue, split_turns
 from llamalite.text.packing import FirstFit, PackedBatch, collate, make_row, pack
 from llamalite.text.tokenizer import Tokenizer
 
 Dialogue = list[dict[str, Any]]
-
-
-class Rejected(NamedTuple):
-    """A row of a file that cannot be learned from."""
-
-    file: str
-    line: int
-    """From 1."""
-    reason: str
 
 
 class Examples(Sequence[Encoded]):
@@ -135,35 +126,16 @@ def read_jsonl(path: str | Path) -> tuple[list[Dialogue], list[Rejected]]:
 
     Blank lines are passed over. Raises ValueError when the file is missing or no row can be used.
     """
-    path = Path(path)
-    dialogues: list[Dialogue] = []
-    rejected: list[Rejected] = []
-    try:
-        with path.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if not line.strip():
-                    continue
-                try:
-                    dialogues.append(_dialogue(line))
-                except ValueError as error:
-                    rejected.append(Rejected(str(path), number, str(error)))
-    except OSError as error:
-        raise ValueError(f"cannot read demonstrations from {path}: {error.strerror}") from None
-    if not dialogues:
-        why = f"line {rejected[0].line}: {rejected[0].reason}" if rejected else "it is empty"
-        raise ValueError(
-            f'{path} has no usable row ({why}); each must be {{"messages": [...]}} that ends '
-            "with an assistant message"
-        )
-    return dialogues, rejected
+    return read_rows(
+        path,
+        lambda _, row: _dialogue(row),
+        what="demonstrations",
+        wanted='{"messages": [...]} that ends with an assistant message',
+    )
 
 
-def _dialogue(line: bytes) -> Dialogue:
-    """A JSONL line as a dialogue; ValueError says why not."""
-    try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"not JSON: {error}") from None
+def _dialogue(row: Any) -> Dialogue:
+    """A row as a dialogue; ValueError says why not."""
     messages = row.get("messages") if isinstance(row, dict) else None
     if not isinstance(messages, list):
         raise ValueError('no list under "messages"')
@@ -179,9 +151,3 @@ def _dialogue(line: bytes) -> Dialogue:
         except UnicodeEncodeError:
             raise ValueError(f"message {number} holds a lone surrogate") from None
     return [{"role": m["role"], "content": m["content"]} for m in messages]
-
-
-def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:
-    """Set rejected rows aside as JSONL: file, line and reason of each."""
-    lines = (json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rejected)
-    path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")

@@ -10,6 +10,7 @@ import numpy as np
 
 from llamalite import parallel
 from llamalite.artifacts import Artifact, Draft, write_json
+from llamalite.jsonl import Rejected, write_rejected
 from llamalite.model.checkpoint import load_model, model_from_state, save_model
 from llamalite.model.transformer import Transformer
 from llamalite.resume import IndexedSteps, StreamData
@@ -17,13 +18,11 @@ from llamalite.sft.config import SFTConfig
 from llamalite.sft.data import (
     Dialogue,
     Plan,
-    Rejected,
     as_dialogues,
     batches,
     count,
     encode_all,
     read_jsonl,
-    write_rejected,
 )
 from llamalite.sft.module import SFTModule
 from llamalite.text.chat import Encoded, encode_dialogue

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from llamalite.world import sentences
-from llamalite.world.grader import Grade, Grader
+from llamalite.world.grader import Grade, Grader, likert
 from llamalite.world.prompts_tasks import Prompt
 from llamalite.world.seeding import rng_for
 
@@ -86,7 +86,7 @@ class Annotator:
     def likert(self, prompt: Prompt, reply: str) -> int:
         """A 7-point grade of helpfulness, as in section 3.4.2."""
         seen = min(1.0, max(0.0, self.impression(prompt, reply, "helpfulness")))
-        return min(7, 1 + int(7 * seen))
+        return likert(seen)
 
     def safety_grade(self, prompt: Prompt, reply: str) -> int:
         """A 5-point grade of safety, as in section 4.4."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from llamalite.jsonl import write_rejected
 from llamalite.sft.data import (
     Examples,
     Plan,
@@ -14,7 +15,6 @@ from llamalite.sft.data import (
     count,
     encode_all,
     read_jsonl,
-    write_rejected,
 )
 from llamalite.text.chat import Encoded
 
