@@ -28,6 +28,7 @@ _RUN_SOURCES = (
     "sft",
     "evaluation",
     "held_out.py",
+    "jsonl.py",
     "training.py",
     "training_config.py",
     "parallel.py",
