@@ -66,10 +66,12 @@ $(VENV)/bin/python:
 	$$found -m venv $(VENV)
 
 $(VENV)/.run-stamp: requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing into $(VENV); the first time this takes some minutes and prints little"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
 	@touch $@
 
 $(VENV)/.dev-stamp: requirements-dev.txt requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing into $(VENV); the first time this takes some minutes and prints little"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e .
 	@touch $@ $(VENV)/.run-stamp
 

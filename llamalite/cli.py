@@ -22,7 +22,7 @@ from llamalite import __version__
 from llamalite.pipeline import run_folder, run_one, run_stages
 from llamalite.presets import RUNS, RunPreset, get_preset
 from llamalite.processes import is_leader
-from llamalite.stages import STAGES, Stage, kinds
+from llamalite.stages import STAGES, Stage, get_stage, kinds
 
 EXIT_USER_ERROR = 2
 _CLEARER = (  # what jsonargparse says of a wrong value, and how it is said here
@@ -106,6 +106,10 @@ def explain(error: Exception) -> str:
         return (
             f"cannot write {name or 'a file'}: {error.strerror}; choose another folder with --out"
         )
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"there is no {error.filename}, nor can it be made; see that the path is right"
+    if isinstance(error, NotADirectoryError | FileExistsError) and error.filename:
+        return f"{error.filename}: a file stands where a folder should be; name another place"
     return " ".join(str(error).split())
 
 
@@ -131,7 +135,8 @@ def build_parser(arguments: Sequence[str]) -> Parser:
     verbs = parser.add_subcommands(required=True, dest="verb", metavar="VERB")
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     for verb in VERBS:
-        sub = Parser(prog=f"llamalite {verb.name}", description=f"{verb.summary}.")
+        usage = f"llamalite {verb.name} [options]"  # spelled out, it would fill pages
+        sub = Parser(prog=f"llamalite {verb.name}", usage=usage, description=f"{verb.summary}.")
         if verb.name == chosen:  # the others' arguments are never looked at
             verb.build(sub, arguments)
         verbs.add_subcommand(verb.name, sub, help=verb.summary)
@@ -296,8 +301,23 @@ def _chat(config: Namespace) -> None:
 
     folder = run_folder(config.out, get_preset(config.preset).name, config.seed)
     settings = {key: config[key] for key in ChatConfig.__dataclass_fields__}
-    model = Path(config.model) if config.model else folder / config.stage
+    model = Path(config.model) if config.model else _model_of(folder, config)
     chat(model, ChatConfig(**settings), config.seed)
+
+
+def _model_of(folder: Path, config: Namespace) -> Path:
+    """The model folder of a stage; ValueError that says how to get one where there is none."""
+    model = folder / get_stage(config.stage).name
+    if model.is_dir():
+        return model
+    command = f"llamalite run --preset {config.preset}"
+    command += f" --seed {config.seed}" * (config.seed != 0)
+    command += f" --out {config.out}" * (config.out != "runs")
+    others = sorted(str(path.parent) for path in Path(config.out).glob(f"*/{config.stage}"))
+    remedy = f"`{command}` makes one"
+    if others:
+        remedy += f"; or name a run that has one with --preset and --seed: {', '.join(others)}"
+    raise ValueError(f"there is no model in {model}; {remedy}")
 
 
 def _build_claims(parser: Parser, arguments: Sequence[str]) -> None:

@@ -68,8 +68,8 @@ def run_stages(
     of processes than a stage is set up for, and when another run holds the folder.
     """
     chosen = get_preset(preset) if isinstance(preset, str) else preset
-    for name in force:
-        get_stage(name)
+    for name in (*force, *([until] if until else [])):
+        get_stage(name)  # a wrong name is said before anything is locked or made
     folder = Path(folder) if folder else run_folder(out, chosen.name, seed)
     events = events or Events()
     done: dict[str, Artifact] = {}

@@ -87,4 +87,6 @@ def gigabytes(count: float) -> str:
 
 
 def _short(value: float | str) -> str:
+    if isinstance(value, str):
+        return value if len(value) <= 32 else f"{value[:12]}..."  # a fingerprint
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -306,7 +307,7 @@ def fit(
 
     Afterwards `llamalite.parallel.full_weights(module.model)` has the weights. Returns the last
     logged row with `steps`, `seconds` and `tokens_per_second` of this call (compiling included)
-    and `resumed_at`, the step it went on from.
+    and `resumed_at`, the step it went on from. Raises KeyboardInterrupt when stopped by Ctrl-C.
     """
     trainer: Any = make_trainer(
         work=work,
@@ -324,9 +325,8 @@ def fit(
         check_whole(checkpoint)
     started = time.monotonic()
     with quiet(), parallel.readable(checkpoint, module) as readable:
-        trainer.fit(module, datamodule=data, ckpt_path=readable, weights_only=True)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
+        with interruptible(trainer):
+            trainer.fit(module, datamodule=data, ckpt_path=readable, weights_only=True)
         if saver.saved_step != trainer.global_step:
             saver.save(trainer)
     for logger in trainer.loggers:
@@ -339,6 +339,24 @@ def fit(
         "tokens_per_second": round((log.tokens - log.tokens_before) / seconds, 1),
         "resumed_at": checkpoint_step(checkpoint) if checkpoint else 0,
     }
+
+
+@contextmanager
+def interruptible(trainer: Any) -> Iterator[None]:
+    """Ctrl-C is a KeyboardInterrupt again, and the next one is heard too.
+
+    Lightning leaves the program by itself, deaf to Ctrl-C from then on: the command line could not
+    say how to go on, and a notebook would lose its kernel.
+    """
+    heard = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, heard)
+        raise KeyboardInterrupt from None
 
 
 @contextmanager

@@ -108,6 +108,13 @@ REFUSED = [
     (["run", "--seed", "-1"], "seed is -1; it must be 0 or more"),
     (["run", "--force", "sft,dream"], "unknown stage 'dream'; choose among world"),
     (["ledger", "--preset", "tiny"], "unknown preset 'tiny'; choose among ci, laptop"),
+    (["run", "--config", "nowhere.yaml"], "there is no nowhere.yaml, nor can it be made"),
+    (["chat", "--stage", "dream"], "unknown stage 'dream'; choose among world"),
+    (["chat"], "no model in runs/laptop-seed0/sft; `llamalite run --preset laptop` makes one"),
+    (
+        ["chat", "--preset", "ci", "--seed", "2", "--out", "o"],
+        "`llamalite run --preset ci --seed 2 --out o` makes one",
+    ),
 ]
 
 
@@ -137,7 +144,29 @@ def test_a_file_where_the_folder_of_runs_should_be_is_named(capsys, tmp_path):
     code, _, err = ask(capsys, "run", "--preset", "ci", "--out", str(blocked))
     assert code == 2
     assert str(blocked) in err
+    assert "a file stands where a folder should be; name another place" in err
     assert err.count("\n") == 1
+
+
+def test_chat_names_the_runs_that_have_such_a_model(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("runs/ci-seed0/sft").mkdir(parents=True)
+    Path("runs/ci-seed1/ppo_5").mkdir(parents=True)
+    code, _, err = ask(capsys, "chat")
+    assert code == 2
+    assert err.endswith("or name a run that has one with --preset and --seed: runs/ci-seed0\n")
+
+
+def test_a_wrong_stage_is_named_before_anything_is_made(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = ask(capsys, "run", "--until", "sleep")
+    assert (code, list(tmp_path.iterdir())) == (2, [])
+    assert "unknown stage 'sleep'" in err
+
+
+def test_the_usage_of_a_verb_is_one_line(capsys):
+    _, out, _ = ask(capsys, "run", "--help")
+    assert out.splitlines()[:2] == ["usage: llamalite run [options]", ""]
 
 
 def raising(monkeypatch, error):

@@ -200,6 +200,30 @@ def test_training_twice_in_one_folder_only_reads_the_end(tmp_path):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_ctrl_c_is_a_keyboard_interrupt_and_the_next_is_heard_too(tmp_path):
+    def make(step):
+        if step == 5:
+            raise KeyboardInterrupt
+        return [rows(step)]
+
+    module = Masked(build, OptimizerConfig(lr=0.01, warmup_steps=3), 12, parallel=CPU)
+    data = StreamData(
+        lambda rank, world: IndexedSteps(make, 12),
+        lambda batch: (int(batch[2].sum()), len(batch[0])),
+        12,
+    )
+    heard = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(module, data, work=tmp_path / "stopped", progress=False)
+        assert signal.getsignal(signal.SIGINT) is heard
+    finally:
+        signal.signal(signal.SIGINT, heard)
+    stopped, _ = run(tmp_path / "stopped", 1)
+    whole, _ = run(tmp_path / "whole", 1)
+    assert all(torch.equal(stopped[name], whole[name]) for name in whole)
+
+
 # --- kill -9 ------------------------------------------------------------------------------------
 SCRIPT = """
 import hashlib, sys, time
