@@ -42,7 +42,9 @@ from llamalite.text.chat import encode_prompt
 from llamalite.text.tokenizer import Tokenizer
 
 RESULTS = "red_team.json"
-POLICY, TUNED = "policy", "after red teaming"
+POLICY = "policy"
+SAFE, TUNED = "safety", "after red teaming"
+"""What the report calls the safety-tuned model, and that tuned on what was found."""
 CANDIDATES: tuple[str, ...] = (
     *(version.name for version in VERSIONS if version.name != WITHOUT_PPO),
     POLICY,
@@ -108,7 +110,10 @@ def run(
     for number, name in enumerate(CANDIDATES):
         artifact = inputs[name]
         path = draft.work / f"round-{number}.json"
-        rounds.append(one_round(config, ground, name, artifact.path, tokenizer, rounds, path, seed))
+        shown = SAFE if name == POLICY else name
+        rounds.append(
+            one_round(config, ground, shown, artifact.path, tokenizer, rounds, path, seed)
+        )
     found = successes([a for each in rounds for a in each.attempts] + people)
     learned: dict[str, Any] | None = None
     if found:

@@ -14,6 +14,7 @@ from llamalite.evaluation.bootstrap import bootstrap_interval
 from llamalite.model.config import ModelConfig
 from llamalite.pipeline import finished_stages
 from llamalite.protocols import ADVERSARIAL, BORDERLINE
+from llamalite.rlhf.rounds import ROUNDS
 from llamalite.stages import get_stage
 
 FORMAT = 2
@@ -48,7 +49,10 @@ def collect(folder: str | Path) -> dict[str, Any]:
         },
         **_evaluation(artifacts.get("evaluate")),
         "rounds": _rounds(artifacts.get("versions")),
-        "red_team": _red_team(artifacts.get("red_team")),
+        "red_team": _named(artifacts, "red_team", "red_team.json"),
+        "judges": _judges(artifacts),
+        "instructions": _named(artifacts, "ghost_attention", "consistency.json"),
+        "distillation": _named(artifacts, "safety", "distillation.json"),
     }
 
 
@@ -150,9 +154,32 @@ def _rounds(artifact: Artifact | None) -> dict[str, Any]:
     return {} if artifact is None else _json(artifact, "versions.json")["versions"]
 
 
-def _red_team(artifact: Artifact | None) -> dict[str, Any]:
-    """The campaign against all models; empty where there was none."""
-    return {} if artifact is None else _json(artifact, "red_team.json")
+def _judges(artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
+    """By round: what its reward models are worth, and what the best of N was worth to them."""
+    found: dict[str, Any] = {}
+    for number in range(1, ROUNDS + 1):
+        tested = _named(artifacts, f"reward_{number}", "test.json")
+        if tested:
+            curves = _named(artifacts, f"rejection_sampling_{number}", "curves.json")
+            found[str(number)] = {"accuracy": _accuracy(tested), "curves": curves or []}
+    return found
+
+
+def _accuracy(tested: Mapping[str, Any]) -> dict[str, Any]:
+    """Each reward model's accuracy on its own comparisons, by rating, as estimates."""
+    return {
+        name: {
+            rating: {**{key: each[key] for key in ("mean", "low", "high")}, "n": each["pairs"]}
+            for rating, each in results[name]["by_rating"].items()
+        }
+        for name, results in tested["models"].items()
+        if name in results
+    }
+
+
+def _named(artifacts: Mapping[str, Artifact], stage: str, name: str) -> Any:
+    """A result file of a stage; empty where the stage has not run."""
+    return _json(artifacts[stage], name) if stage in artifacts else {}
 
 
 def helpfulness_gain(

@@ -12,7 +12,10 @@ from markupsafe import Markup
 
 from llamalite import figures
 from llamalite.drawing import Drawing
+from llamalite.ghost_attention.figures import consistency_curves
 from llamalite.red_teaming.figures import carry_over, gamma_by_round, weak_cells
+from llamalite.rejection_sampling.figures import best_of_n
+from llamalite.safety.figures import answer_scores, gain_by_original
 from llamalite.terminal import clock, gigabytes
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -52,7 +55,8 @@ def render(data: Mapping[str, Any]) -> str:
         result=result(data["gain"]),
         learned=list(learned(data)),
         tuned=list(tuned(data)),
-        round_plates=list(rounds(data["rounds"])),
+        round_plates=[*judges(data["judges"]), *rounds(data["rounds"])],
+        instruction_plates=list(instructions(data)),
         red_team_plates=list(red_team(data["red_team"])),
         sample_groups=group_samples(data["samples"]),
     )
@@ -145,6 +149,55 @@ def learned(data: Mapping[str, Any]) -> Iterator[Plate]:
         "Documents no training step has read. Tuning on dialogues costs some fluency elsewhere.",
         "evaluate/base.json",
     )
+
+
+def judges(found: Mapping[str, Any]) -> Iterator[Plate]:
+    """Figures of the newest reward models, and of what they chose by."""
+    if not found:
+        return
+    number, newest = list(found.items())[-1]
+    accuracy = {
+        name: {rating: each for rating, each in by_rating.items() if each["n"]}
+        for name, by_rating in newest["accuracy"].items()
+    }
+    if any(accuracy.values()):
+        yield Plate(
+            figures.scores_by_kind(
+                accuracy, "Reward models, by rating", "agrees with the annotator"
+            ),
+            "Comparisons kept from training, each model on its own kind (table 8). Where "
+            "annotators were unsure there is little to agree with.",
+            f"reward_{number}/test.json",
+        )
+    for each, round_ in found.items():
+        if round_["curves"]:
+            yield Plate(
+                best_of_n(round_["curves"]),
+                f"Round {each}: what more replies are worth to the reward models (figure 7).",
+                f"rejection_sampling_{each}/curves.json",
+            )
+            return
+
+
+def instructions(data: Mapping[str, Any]) -> Iterator[Plate]:
+    """Figures of Ghost Attention and of context distillation."""
+    if data["instructions"]:
+        yield Plate(
+            consistency_curves(data["instructions"]),
+            "An instruction given once, at the top: do replies keep to it (table 30)?",
+            "ghost_attention/consistency.json",
+        )
+    if data["distillation"]:
+        yield Plate(
+            answer_scores(data["distillation"]),
+            "Figure 16a, with a second original as the control.",
+            "safety/distillation.json",
+        )
+        yield Plate(
+            gain_by_original(data["distillation"]),
+            "Figure 16b. What a second original shows too is regression to the mean.",
+            "safety/distillation.json",
+        )
 
 
 def rounds(versions: Mapping[str, Any]) -> Iterator[Plate]:

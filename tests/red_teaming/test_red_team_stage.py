@@ -10,7 +10,7 @@ from red_team_run import CONFIG, run_stage
 
 from llamalite.model.checkpoint import load_model
 from llamalite.red_teaming.figures import carry_over, gamma_by_round, weak_cells
-from llamalite.red_teaming.recipe import CANDIDATES, TUNED
+from llamalite.red_teaming.recipe import CANDIDATES, SAFE, TUNED
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def campaign(whole):
 
 
 def test_every_model_is_attacked_and_the_last_once_more_after_tuning(whole, campaign):
-    assert [each["candidate"] for each in campaign["rounds"]] == [*CANDIDATES, TUNED]
+    assert [each["candidate"] for each in campaign["rounds"]] == [*CANDIDATES[:-1], SAFE, TUNED]
     for each in campaign["rounds"]:
         assert each["attempts"] == 6 == sum(cell["attempts"] for cell in each["cells"])
         bad = sum(cell["violations"] for cell in each["cells"])
