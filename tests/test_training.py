@@ -324,7 +324,9 @@ def test_metrics_table_drops_rows_after_the_checkpoint(tmp_path):
 def test_half_written_states_are_removed_and_the_newest_whole_one_is_taken(tmp_path):
     for name in ("resume-000000004.ckpt", "resume-000000010.ckpt", "resume-000000012.ckpt.partial"):
         (tmp_path / name).touch()
-    assert latest_checkpoint(tmp_path).name == "resume-000000010.ckpt"
+    newest = latest_checkpoint(tmp_path)
+    assert newest is not None
+    assert newest.name == "resume-000000010.ckpt"
     assert not list(tmp_path.glob("*.partial"))
     assert latest_checkpoint(tmp_path / "missing") is None
 
