@@ -320,6 +320,69 @@ def _model_of(folder: Path, config: Namespace) -> Path:
     raise ValueError(f"there is no model in {model}; {remedy}")
 
 
+def _build_annotate(parser: Parser, arguments: Sequence[str]) -> None:
+    parser.add_argument(
+        "--store",
+        type=str,
+        default="annotations.db",
+        help="where judgements are kept: an SQLite file, or a database's URL "
+        "(postgresql+psycopg://user@host/name)",
+    )
+    parser.add_argument(
+        "--pairs",
+        type=str,
+        default="",
+        help="pairs to put up first: items.parquet of a preferences stage, or JSONL with "
+        "prompt, a and b in each row; those already there stay as they are",
+    )
+    parser.add_argument(
+        "--judgements_each", type=int, default=1, help="people who judge each of these pairs"
+    )
+    parser.add_argument(
+        "--guideline", type=str, default="", help="show only helpfulness, or only safety"
+    )
+    parser.add_argument(
+        "--annotators",
+        type=str,
+        default="",
+        help="the only codes let in, as ann,bo",
+    )
+    parser.add_argument("--port", type=int, default=8866, help="port of the page")
+    parser.add_argument(
+        "--ip",
+        type=str,
+        default="127.0.0.1",
+        help="address to listen on; unencrypted, so use a proxy for other machines",
+    )
+    parser.add_argument(
+        "--token", type=str, default="", help="what opens the page; a new one unless given"
+    )
+    parser.add_argument(
+        "--export",
+        type=str,
+        default="",
+        help="write all judgements so far to this .jsonl or .parquet file, and serve nothing",
+    )
+
+
+def _annotate(config: Namespace) -> None:
+    from llamalite.preferences.annotate import export, put_up, serve
+
+    if config.pairs:
+        print(put_up(config.store, config.pairs, config.judgements_each))
+    if config.export:
+        print(export(config.store, config.export))
+        return
+    serve(
+        config.store,
+        config.port,
+        config.token or None,
+        ip=config.ip,
+        guideline=config.guideline or None,
+        annotators=[name.strip() for name in config.annotators.split(",") if name.strip()],
+    )
+
+
 def _build_claims(parser: Parser, arguments: Sequence[str]) -> None:
     parser.add_argument("--ids", type=str, default="all", help="claims to measure, as P1,P2 or all")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds: 1, 2, 3, ...")
@@ -369,6 +432,12 @@ VERBS: tuple[Verb, ...] = (
     Verb("run", "bring the whole chain up to date and write the report", _build_run, _run),
     Verb("chat", "talk to a model in the terminal", _build_chat, _chat),
     Verb("report", "write report.html and report.json of a run", _build_report, _report),
+    Verb(
+        "annotate",
+        "serve the page on which people compare replies (section 3.2.1)",
+        _build_annotate,
+        _annotate,
+    ),
     Verb(
         "claims", "measure claims of the paper and write their result files", _build_claims, _claims
     ),

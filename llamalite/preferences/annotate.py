@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from llamalite.jsonl import write_rejected
 from llamalite.preferences.protocol import GUIDELINES, Guideline
+from llamalite.preferences.reading import read_items
 from llamalite.preferences.store import LEASE_SECONDS, PreferenceStore
+from llamalite.preferences.writing import write_jsonl, write_parquet
 
 SETTINGS = "LLAMALITE_ANNOTATE"
 """Environment variable by which the server tells its kernels what to show."""
@@ -69,6 +72,40 @@ def serve(
         os.environ[SETTINGS] = json.dumps(shown)
         tell(f"http://{ip}:{port}{base_url}?token={token}")
         app.start()
+
+
+def put_up(store: str | Path, items: str | Path, judgements_each: int = 1) -> str:
+    """Put the pairs of a file up for judgement; a line that says how many.
+
+    Rows that are no pairs go to a file beside it, named after it, with line and reason. ValueError
+    when no row is good or another pair has an id.
+    """
+    good, rejected = read_items(items)
+    with PreferenceStore(store) as opened:
+        added = opened.add_items(good, judgements_each)
+    line = f"{items}: {len(good)} pairs, {added} of them new"
+    if rejected:
+        aside = Path(items).with_name(Path(items).name + ".rejected.jsonl")
+        write_rejected(aside, rejected)
+        line += f"; {len(rejected)} rows set aside in {aside}"
+    return line
+
+
+def export(store: str | Path, path: str | Path) -> str:
+    """Write all judgements of a store as JSONL or Parquet, by the ending; a line that says so.
+
+    ValueError for another ending, and for a store that does not exist.
+    """
+    path = Path(path)
+    writers = {".jsonl": write_jsonl, ".parquet": write_parquet}
+    if path.suffix not in writers:
+        raise ValueError(f"cannot export to {path.name!r}; end the name in .jsonl or .parquet")
+    if "://" not in str(store) and not Path(store).is_file():
+        raise ValueError(f"there is no store {store}; put pairs up with --pairs first")
+    with PreferenceStore(store) as opened:
+        written = writers[path.suffix](path, opened.export())
+        counts = opened.counts()
+    return f"{path}: {written} judgements; {counts.open} still to be made"
 
 
 def screen_of_this_kernel() -> Any:

@@ -35,6 +35,38 @@ def item_row(item: Item) -> dict[str, Any]:
     return _columns(item, {"a": item.a, "b": item.b})
 
 
+def item_from_row(row: Any, default_id: str = "1") -> Item:
+    """A row of `item_row` as a pair to be judged; ValueError says why it is none.
+
+    "prompt" is a list of messages or the user's only turn as text; "a" and "b" are lists that hold
+    the assistant's reply, or the reply as text; "guideline" is helpfulness unless given, and all
+    else is optional.
+    """
+    if not isinstance(row, Mapping):
+        raise ValueError("not an object with columns")
+    given = row.get("prompt")
+    if isinstance(given, str):
+        given = [{"role": "user", "content": given}]
+    replies = {}
+    for name in ("a", "b"):
+        side = _side(row.get(name), name)
+        known = {key: row.get(f"{name}_{key}") for key in REPLY_COLUMNS}
+        replies[name] = Response(
+            side[-1]["content"], **{k: v for k, v in known.items() if v is not None}
+        )
+    identity = default_id if row.get("id") is None else str(row["id"])
+    return Item(
+        id=identity,
+        batch=1 if row.get("batch") is None else row["batch"],
+        guideline=row.get("guideline") or "helpfulness",
+        prompt_id=str(row.get("prompt_id") or identity),
+        kind=str(row.get("kind") or ""),
+        is_safety=bool(row.get("is_safety")),
+        messages=checked_prompt(_messages(given, "prompt")),
+        **replies,
+    )
+
+
 def _columns(item: Item, replies: Mapping[str, Response]) -> dict[str, Any]:
     row: dict[str, Any] = {"prompt": [dict(message) for message in item.messages]}
     row |= {side: [said(reply)] for side, reply in replies.items()}

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 from llamalite.jsonl import Rejected, json_rows, write_rejected
 from llamalite.preferences import text_dialogues
-from llamalite.preferences.interchange import from_row
-from llamalite.preferences.protocol import GUIDELINES, Comparison
+from llamalite.preferences.interchange import from_row, item_from_row
+from llamalite.preferences.protocol import GUIDELINES, Comparison, Item
 
 Format = Literal["jsonl", "parquet", "hh"]
 _AT_ONCE = 10_000
@@ -51,6 +51,29 @@ def read_comparisons(
             f'{path} has no usable row ({why}); each must have "prompt", "chosen" and "rejected"'
         )
     return found
+
+
+def read_items(path: str | Path) -> tuple[list[Item], list[Rejected]]:
+    """Pairs to be judged from a JSONL or Parquet file, and the rows that are none.
+
+    Rows are those of `items.parquet`, see `llamalite.preferences.interchange.item_from_row`. Raises
+    ValueError when the file cannot be read or no row is good.
+    """
+    path = Path(path)
+    good: list[Item] = []
+    rejected: list[Rejected] = []
+    rows = _parquet_rows(path) if path.suffix == ".parquet" else json_rows(path, "pairs")
+    for number, row in rows:
+        try:
+            if isinstance(row, ValueError):
+                raise row
+            good.append(item_from_row(row, f"{path.name}:{number}"))
+        except ValueError as error:
+            rejected.append(Rejected(str(path), number, str(error)))
+    if not good:
+        why = f"row {rejected[0].line}: {rejected[0].reason}" if rejected else "it is empty"
+        raise ValueError(f'{path} has no usable row ({why}); each must have "prompt", "a" and "b"')
+    return good, rejected
 
 
 def scan(
