@@ -20,6 +20,7 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from llamalite import __version__
 from llamalite.pipeline import run_folder, run_one, run_stages
+from llamalite.preferences.config import AnnotateConfig
 from llamalite.presets import RUNS, RunPreset, get_preset
 from llamalite.processes import is_leader
 from llamalite.stages import STAGES, Stage, get_stage, kinds
@@ -321,66 +322,13 @@ def _model_of(folder: Path, config: Namespace) -> Path:
 
 
 def _build_annotate(parser: Parser, arguments: Sequence[str]) -> None:
-    parser.add_argument(
-        "--store",
-        type=str,
-        default="annotations.db",
-        help="where judgements are kept: an SQLite file, or a database's URL "
-        "(postgresql+psycopg://user@host/name)",
-    )
-    parser.add_argument(
-        "--pairs",
-        type=str,
-        default="",
-        help="pairs to put up first: items.parquet of a preferences stage, or JSONL with "
-        "prompt, a and b in each row; those already there stay as they are",
-    )
-    parser.add_argument(
-        "--judgements_each", type=int, default=1, help="people who judge each of these pairs"
-    )
-    parser.add_argument(
-        "--guideline", type=str, default="", help="show only helpfulness, or only safety"
-    )
-    parser.add_argument(
-        "--annotators",
-        type=str,
-        default="",
-        help="the only codes let in, as ann,bo",
-    )
-    parser.add_argument("--port", type=int, default=8866, help="port of the page")
-    parser.add_argument(
-        "--ip",
-        type=str,
-        default="127.0.0.1",
-        help="address to listen on; unencrypted, so use a proxy for other machines",
-    )
-    parser.add_argument(
-        "--token", type=str, default="", help="what opens the page; a new one unless given"
-    )
-    parser.add_argument(
-        "--export",
-        type=str,
-        default="",
-        help="write all judgements so far to this .jsonl or .parquet file, and serve nothing",
-    )
+    parser.add_class_arguments(AnnotateConfig)
 
 
 def _annotate(config: Namespace) -> None:
-    from llamalite.preferences.annotate import export, put_up, serve
+    from llamalite.preferences.annotate import annotate
 
-    if config.pairs:
-        print(put_up(config.store, config.pairs, config.judgements_each))
-    if config.export:
-        print(export(config.store, config.export))
-        return
-    serve(
-        config.store,
-        config.port,
-        config.token or None,
-        ip=config.ip,
-        guideline=config.guideline or None,
-        annotators=[name.strip() for name in config.annotators.split(",") if name.strip()],
-    )
+    annotate(AnnotateConfig(**vars(config)))
 
 
 def _build_claims(parser: Parser, arguments: Sequence[str]) -> None:
@@ -432,21 +380,9 @@ VERBS: tuple[Verb, ...] = (
     Verb("run", "bring the whole chain up to date and write the report", _build_run, _run),
     Verb("chat", "talk to a model in the terminal", _build_chat, _chat),
     Verb("report", "write report.html and report.json of a run", _build_report, _report),
-    Verb(
-        "annotate",
-        "serve the page on which people compare replies (section 3.2.1)",
-        _build_annotate,
-        _annotate,
-    ),
-    Verb(
-        "claims", "measure claims of the paper and write their result files", _build_claims, _claims
-    ),
-    Verb(
-        "ledger",
-        "which of the paper's claims hold here, from the result files",
-        _build_ledger,
-        _ledger,
-    ),
+    Verb("annotate", "serve the page where people compare replies", _build_annotate, _annotate),
+    Verb("claims", "measure claims of the paper, write result files", _build_claims, _claims),
+    Verb("ledger", "which of the paper's claims hold here", _build_ledger, _ledger),
     Verb(
         "plan",
         "memory, time, energy and carbon of a run before anyone pays for it",

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from llamalite.jsonl import write_rejected
+from llamalite.preferences.config import AnnotateConfig
 from llamalite.preferences.protocol import GUIDELINES, Guideline
 from llamalite.preferences.reading import read_items
 from llamalite.preferences.store import LEASE_SECONDS, PreferenceStore
@@ -72,6 +73,24 @@ def serve(
         os.environ[SETTINGS] = json.dumps(shown)
         tell(f"http://{ip}:{port}{base_url}?token={token}")
         app.start()
+
+
+def annotate(config: AnnotateConfig) -> None:
+    """What `llamalite annotate` does: put pairs up, then write what was judged, or serve."""
+    if config.pairs:
+        print(put_up(config.store, config.pairs, config.judgements_each))
+    if config.export:
+        print(export(config.store, config.export))
+        return
+    guideline: Any = config.guideline or None  # which it may be, `serve` says
+    serve(
+        config.store,
+        config.port,
+        config.token or None,
+        ip=config.ip,
+        guideline=guideline,
+        annotators=config.annotators,
+    )
 
 
 def put_up(store: str | Path, items: str | Path, judgements_each: int = 1) -> str:

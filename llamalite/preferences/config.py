@@ -94,3 +94,29 @@ class PreferencesConfig:
                 f"judgements_each {self.judgements_each} is more than there are annotators "
                 f"({self.annotators}); nobody judges a pair twice"
             )
+
+
+@dataclass(frozen=True)
+class AnnotateConfig:
+    """The page on which people compare replies, and files in and out of its store."""
+
+    store: str = "annotations.db"
+    """Where judgements are kept: an SQLite file, or the URL of a database
+    (postgresql+psycopg://user@host/name)."""
+    pairs: str = ""
+    """Pairs to put up first: items.parquet of a preferences stage, or JSONL with "prompt", "a" and
+    "b" in each row. Those that are there already stay as they are."""
+    judgements_each: int = 1
+    """People who judge each of these pairs."""
+    guideline: str = ""
+    """Show only helpfulness, or only safety."""
+    annotators: tuple[str, ...] = ()
+    """The only codes let in, as [ann,bo]; all when there are none."""
+    port: int = 8866
+    """Port of the page."""
+    ip: str = "127.0.0.1"
+    """Address to listen on. Nothing is encrypted: for other machines put a proxy before it."""
+    token: str = ""
+    """What opens the page; a new one unless given."""
+    export: str = ""
+    """Write all judgements so far to this .jsonl or .parquet file, and serve nothing."""
