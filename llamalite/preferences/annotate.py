@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -59,6 +60,7 @@ def serve(
         raise ValueError(f"guideline is {guideline!r}; choose among {', '.join(GUIDELINES)}")
     where = str(store) if "://" in str(store) else str(Path(store).resolve())
     PreferenceStore(where, lease_seconds=lease_seconds).close()  # say now what is wrong with it
+    _check_free(ip, port)
     shown = {
         "store": where,
         "guideline": guideline,
@@ -125,6 +127,19 @@ def export(store: str | Path, path: str | Path) -> str:
         written = writers[path.suffix](path, opened.export())
         counts = opened.counts()
     return f"{path}: {written} judgements; {counts.open} still to be made"
+
+
+def _check_free(ip: str, port: int) -> None:
+    """ValueError when nothing can listen there; Voila would end without naming the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ip, port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ValueError(
+                f"cannot listen on {ip}:{port}: {reason}; choose another with --port"
+            ) from None
 
 
 def screen_of_this_kernel() -> Any:

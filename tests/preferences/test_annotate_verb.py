@@ -1,6 +1,7 @@
 """`llamalite annotate`: pairs from files, judgements to files, errors in one line."""
 
 import json
+import socket
 
 import pytest
 
@@ -99,6 +100,16 @@ def test_errors_are_one_line(arguments, said, tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().err.strip()
     assert said in shown
     assert "\n" not in shown
+
+
+def test_a_taken_port_is_named(tmp_path, capsys):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = str(holder.getsockname()[1])
+        with pytest.raises(SystemExit):
+            main(["annotate", "--store", str(tmp_path / "a.db"), "--port", port])
+    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
 
 
 def test_export_makes_no_store(tmp_path):
