@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two would collapse on a busy ma
 SHAPED = (
     *("model", "text.packing", "evaluation", "protocols", "training"),
     *("sft.data", "sft.module", "sft.recipe"),
-    *("pretraining.data", "pretraining.module", "pretraining.recipe"),
+    *("pretraining.data", "pretraining.module"),
     *(
         "ppo.advantages",
         "ppo.loss",
