@@ -1,20 +1,14 @@
 """A tiny chat model with its tokenizer, a tiny world, and instructions of three kinds."""
 
 import pytest
-import torch
+from small import chat_artifact, small_model, small_tokenizer, small_world, world_artifact
 
-from llamalite.artifacts import Artifact, drafting
-from llamalite.model.checkpoint import save_model
-from llamalite.model.config import ModelConfig
-from llamalite.model.transformer import Transformer
-from llamalite.text.tokenizer import Tokenizer
-from llamalite.world import World, WorldConfig
 from llamalite.world.instructions import Instructions
 
 
 @pytest.fixture(scope="session")
 def world():
-    return World(WorldConfig(people=30, attributes=5, towns=6))
+    return small_world()
 
 
 @pytest.fixture(scope="session")
@@ -24,34 +18,20 @@ def instructions(world):
 
 @pytest.fixture(scope="session")
 def tokenizer(world):
-    texts = [world.document("conversations", i).text for i in range(60)]
-    return Tokenizer.train([line for text in texts for line in text.splitlines()], 400)
+    return small_tokenizer(world)
 
 
 @pytest.fixture(scope="session")
 def model():
     """Random weights, 32 wide, two layers, grouped keys."""
-    config = ModelConfig(
-        vocab_size=400,
-        dim=32,
-        n_layers=2,
-        n_heads=4,
-        n_kv_heads=2,
-        head_dim=8,
-        ffn_dim=64,
-        max_seq_len=160,
-    )
-    torch.manual_seed(0)
-    return Transformer(config).eval()
+    return small_model(160)
 
 
 @pytest.fixture(scope="session")
 def artifacts(world, model, tokenizer, tmp_path_factory):
     """The inputs of the stage: `world` and `policy`."""
     folder = tmp_path_factory.mktemp("run")
-    with drafting(folder / "world", "world", world.config, {}, 0) as draft:
-        world.save(draft.path / "world.json")
-    with drafting(folder / "policy", "sft", model.config, {}, 0) as draft:
-        save_model(draft.path, model)
-        tokenizer.save(draft.path / "tokenizer.model")
-    return {name: Artifact.open(folder / name) for name in ("world", "policy")}
+    return {
+        "world": world_artifact(folder, world),
+        "policy": chat_artifact(folder, "policy", model, tokenizer),
+    }

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import re
-import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from deadly import arm_recipe, run_apart
 
 from llamalite.artifacts import Artifact, drafting
 from llamalite.rejection_sampling import recipe
@@ -65,32 +64,11 @@ def run_round(artifacts, prompts, path, config=CONFIG, scoring=True, seed=0, **m
 
 def start(folders, prompts, path, kill_at: str = "", at_call: int = 0) -> int:
     """Run it in a process of its own; the exit code."""
-    arguments = (folders, prompts, path, kill_at, at_call)
-    process = SERVER.Process(target=main, args=arguments, daemon=True)
-    process.start()
-    process.join(500)
-    return process.exitcode  # type: ignore[return-value]
+    return run_apart(SERVER, main, folders, prompts, path, kill_at, at_call)
 
 
 def main(folders: dict[str, Path], prompts, path: Path, kill_at: str, at_call: int) -> None:
     torch.set_num_threads(1)
-    calls = 0
-
-    def deadly(whole):
-        def function(*arguments, **named):
-            nonlocal calls
-            calls += 1
-            if calls == at_call:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return whole(*arguments, **named)
-
-        return function
-
-    if kill_at == "refit":
-        from llamalite.sft.module import SFTModule
-
-        SFTModule.training_step = deadly(SFTModule.training_step)
-    elif kill_at:
-        setattr(recipe, kill_at, deadly(getattr(recipe, kill_at)))
+    arm_recipe(recipe, kill_at, at_call)
     artifacts = {name: Artifact.open(folder) for name, folder in folders.items()}
     run_round(artifacts, prompts, path, replace(CONFIG))

@@ -191,7 +191,7 @@ def test_kill_9_anywhere_ends_with_the_same_bytes(artifacts, prompts, tmp_path):
     killed = tmp_path / "killed"
     for station, call in (
         *(("sample_candidates", 2), ("score_candidates", 2), ("write_candidates", 3)),
-        ("refit", 4),
+        ("tuning", 4),
     ):
         assert rejection_run.start(folders, prompts, killed, station, call) == -signal.SIGKILL
     assert rejection_run.start(folders, prompts, killed) == 0

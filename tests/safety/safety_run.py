@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 from pathlib import Path
 
 import torch
+from deadly import arm_recipe, run_apart
 
 from llamalite.artifacts import Artifact, drafting
 from llamalite.safety import recipe
@@ -45,30 +44,10 @@ def run_stage(artifacts, path, config=CONFIG, seed=0, **more):
 
 def start(folders, path, kill_at: str = "", at_call: int = 0) -> int:
     """Run it in a process of its own; the exit code."""
-    process = SERVER.Process(target=main, args=(folders, path, kill_at, at_call), daemon=True)
-    process.start()
-    process.join(500)
-    return process.exitcode  # type: ignore[return-value]
+    return run_apart(SERVER, main, folders, path, kill_at, at_call)
 
 
 def main(folders: dict[str, Path], path: Path, kill_at: str, at_call: int) -> None:
     torch.set_num_threads(1)
-    calls = 0
-
-    def deadly(whole):
-        def function(*arguments, **named):
-            nonlocal calls
-            calls += 1
-            if calls == at_call:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return whole(*arguments, **named)
-
-        return function
-
-    if kill_at == "tuning":
-        from llamalite.sft.module import SFTModule
-
-        SFTModule.training_step = deadly(SFTModule.training_step)
-    elif kill_at:
-        setattr(recipe, kill_at, deadly(getattr(recipe, kill_at)))
+    arm_recipe(recipe, kill_at, at_call)
     run_stage({name: Artifact.open(folder) for name, folder in folders.items()}, path)

@@ -1,0 +1,41 @@
+"""Stages that kill themselves at a chosen call, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
+from typing import Any
+
+
+def arm(owner: Any, name: str, at_call: int) -> None:
+    """From now on call `at_call` (from 1) of a function or method kills this process."""
+    whole, calls = getattr(owner, name), 0
+
+    def function(*arguments, **named):
+        nonlocal calls
+        calls += 1
+        if calls == at_call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(*arguments, **named)
+
+    setattr(owner, name, function)
+
+
+def arm_recipe(recipe: Any, kill_at: str, at_call: int) -> None:
+    """Arm one function of a recipe by its name, or its "tuning" (a step of it); "": nothing."""
+    if kill_at == "tuning":
+        from llamalite.sft.module import SFTModule
+
+        arm(SFTModule, "training_step", at_call)
+    elif kill_at:
+        arm(recipe, kill_at, at_call)
+
+
+def run_apart(server: ForkServerContext, main: Callable[..., None], *arguments: Any) -> int:
+    """Run `main` in a process of its own; the exit code."""
+    process = server.Process(target=main, args=arguments, daemon=True)
+    process.start()
+    process.join(500)
+    return process.exitcode  # type: ignore[return-value]
