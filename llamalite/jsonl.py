@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -38,28 +38,55 @@ def json_rows(path: Path, what: str) -> Iterator[tuple[int, Any]]:
         raise ValueError(f"cannot read {what} from {path}: {error.strerror}") from None
 
 
-def read_rows(
-    path: str | Path, parse: Callable[[int, Any], T], *, what: str, wanted: str
-) -> tuple[list[T], list[Rejected]]:
-    """What `parse` makes of each line's number and value, and the lines of which it says why not.
+def parsed(
+    path: Path, rows: Iterable[tuple[int, Any]], parse: Callable[[int, Any], T]
+) -> Iterator[T | Rejected]:
+    """What `parse` makes of each row's number and value, or why it makes nothing of it.
 
-    `parse` raises ValueError for a row it cannot use. Raises ValueError when the file cannot be
-    read or no row can be used; `wanted` then tells what a row must be.
+    A row that is a ValueError already, and one for which `parse` raises one, is rejected.
     """
-    path = Path(path)
-    found: list[T] = []
-    rejected: list[Rejected] = []
-    for number, row in json_rows(path, what):
+    for number, row in rows:
         try:
             if isinstance(row, ValueError):
                 raise row
-            found.append(parse(number, row))
+            yield parse(number, row)
         except ValueError as error:
-            rejected.append(Rejected(str(path), number, str(error)))
-    if not found:
-        why = f"line {rejected[0].line}: {rejected[0].reason}" if rejected else "it is empty"
-        raise ValueError(f"{path} has no usable row ({why}); each must be {wanted}")
-    return found, rejected
+            yield Rejected(str(path), number, str(error))
+
+
+def apart(found: Iterable[T | Rejected]) -> tuple[list[T], list[Rejected]]:
+    """Good rows and bad ones, each in their order."""
+    good: list[T] = []
+    rejected: list[Rejected] = []
+    for each in found:
+        if isinstance(each, Rejected):
+            rejected.append(each)
+        else:
+            good.append(each)
+    return good, rejected
+
+
+def nothing_usable(
+    path: str | Path, rejected: Sequence[Rejected], wanted: str, called: str = "row"
+) -> ValueError:
+    """The error that a file has no good row: what the first bad one lacks, and what is wanted."""
+    why = f"{called} {rejected[0].line}: {rejected[0].reason}" if rejected else "it is empty"
+    return ValueError(f"{path} has no usable row ({why}); each must {wanted}")
+
+
+def read_rows(
+    path: str | Path, parse: Callable[[int, Any], T], *, what: str, wanted: str
+) -> tuple[list[T], list[Rejected]]:
+    """A JSONL file's rows as `parse` makes them, and those of which it says why not.
+
+    Raises ValueError when the file cannot be read or no row can be used; `what` then names the
+    rows, and `wanted` tells what one must be.
+    """
+    path = Path(path)
+    good, rejected = apart(parsed(path, json_rows(path, what), parse))
+    if not good:
+        raise nothing_usable(path, rejected, f"be {wanted}", "line")
+    return good, rejected
 
 
 def write_rows(path: str | Path, rows: Iterable[Any]) -> None:

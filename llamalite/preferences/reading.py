@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from llamalite.jsonl import Rejected, json_rows, write_rejected
+from llamalite.jsonl import (
+    Rejected,
+    apart,
+    json_rows,
+    nothing_usable,
+    parsed,
+    write_rejected,
+)
 from llamalite.preferences import text_dialogues
 from llamalite.preferences.interchange import from_row, item_from_row
 from llamalite.preferences.protocol import GUIDELINES, Comparison, Item
@@ -36,20 +43,11 @@ def read_comparisons(
     `guideline`, `source`: of rows that name none. Raises ValueError when the file cannot be read or
     none of its rows is good.
     """
-    found = Comparisons([], [])
-    for each in scan(path, form=form, guideline=guideline, source=source):
-        if isinstance(each, Rejected):
-            found.rejected.append(each)
-        else:
-            found.good.append(each)
+    found = Comparisons(*apart(scan(path, form=form, guideline=guideline, source=source)))
     if side_file is not None and found.rejected:
         write_rejected(side_file, found.rejected)
     if not found.good:
-        first = found.rejected[0] if found.rejected else None
-        why = f"row {first.line}: {first.reason}" if first else "it is empty"
-        raise ValueError(
-            f'{path} has no usable row ({why}); each must have "prompt", "chosen" and "rejected"'
-        )
+        raise nothing_usable(path, found.rejected, 'have "prompt", "chosen" and "rejected"')
     return found
 
 
@@ -60,19 +58,12 @@ def read_items(path: str | Path) -> tuple[list[Item], list[Rejected]]:
     ValueError when the file cannot be read or no row is good.
     """
     path = Path(path)
-    good: list[Item] = []
-    rejected: list[Rejected] = []
     rows = _parquet_rows(path) if path.suffix == ".parquet" else json_rows(path, "pairs")
-    for number, row in rows:
-        try:
-            if isinstance(row, ValueError):
-                raise row
-            good.append(item_from_row(row, f"{path.name}:{number}"))
-        except ValueError as error:
-            rejected.append(Rejected(str(path), number, str(error)))
+    good, rejected = apart(
+        parsed(path, rows, lambda number, row: item_from_row(row, f"{path.name}:{number}"))
+    )
     if not good:
-        why = f"row {rejected[0].line}: {rejected[0].reason}" if rejected else "it is empty"
-        raise ValueError(f'{path} has no usable row ({why}); each must have "prompt", "a" and "b"')
+        raise nothing_usable(path, rejected, 'have "prompt", "a" and "b"')
     return good, rejected
 
 
@@ -91,15 +82,12 @@ def scan(
     if guideline is not None and guideline not in GUIDELINES:
         raise ValueError(f"guideline is {guideline!r}; choose among {', '.join(GUIDELINES)}")
     rows = _parquet_rows(path) if form == "parquet" else json_rows(path, "comparisons")
-    for number, row in rows:
-        try:
-            if isinstance(row, ValueError):
-                raise row
-            if form == "hh":
-                row = _from_texts(row)
-            yield from_row(row, guideline, source or path.name, f"{path.name}:{number}")
-        except ValueError as error:
-            yield Rejected(str(path), number, str(error))
+
+    def comparison(number: int, row: Any) -> Comparison:
+        row = _from_texts(row) if form == "hh" else row
+        return from_row(row, guideline, source or path.name, f"{path.name}:{number}")
+
+    yield from parsed(path, rows, comparison)
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
