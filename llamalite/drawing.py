@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
@@ -130,6 +131,17 @@ def canvas(height: float = 2.7, rows: int = 1, **grid: Any) -> tuple[Figure, lis
 
 
 _SVG_METADATA = ("Date", "Creator", "Format", "Type")
+
+
+def intervals(
+    axes: Axes, places: Sequence[float], estimates: Sequence[Estimate], **look: Any
+) -> None:
+    """Means above their places as markers, with their intervals as bars; all must be measured."""
+    mean = np.array([each["mean"] for each in estimates])
+    low = mean - [each["low"] for each in estimates]
+    high = np.array([each["high"] for each in estimates]) - mean
+    # rounding may put a mean a hair outside
+    axes.errorbar(list(places), mean, np.maximum(0, [low, high]), **look)
 
 
 def short(value: float) -> str:

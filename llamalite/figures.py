@@ -243,8 +243,10 @@ def scores_by_kind(
 def violation_map(
     cells: Mapping[str, Mapping[str, Estimate]],
     title: str = "Unsafe replies, by risk category and attack vector",
+    counts: bool = False,
 ) -> Drawing:
-    """Share of violating replies: a column per risk category, a row per attack vector."""
+    """Share of violating replies, or with `counts` how many of how many: a column per risk
+    category, a row per attack vector."""
     categories = list(cells)
     vectors = list(dict.fromkeys(vector for row in cells.values() for vector in row))
     with style():
@@ -262,7 +264,8 @@ def violation_map(
                     )
                 )
                 ink = "white" if share > 0.45 else "#2a2a2a"
-                axes.text(column, place, f"{share:.0%}", color=ink, **_CENTRED)
+                said = f"{round(share * cell['n'])}/{cell['n']}" if counts else f"{share:.0%}"
+                axes.text(column, place, said, color=ink, **_CENTRED)
         axes.set_xlim(-0.5, len(categories) - 0.5)
         _rows(axes, [vector.replace("_", " ") for vector in vectors])
         axes.set_xticks(range(len(categories)), [_wrapped(name) for name in categories])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
-from llamalite.drawing import BLUE, GREEN, HEAT, ORANGE, Drawing, canvas, style
-
-Estimate = Mapping[str, float]
+from llamalite.drawing import BLUE, GREEN, ORANGE, Drawing, canvas, intervals, style
+from llamalite.evaluation.bootstrap import wilson_interval
+from llamalite.figures import violation_map
 
 
 def gamma_by_round(campaign: Mapping[str, Any], title: str = "Gamma, round by round") -> Drawing:
@@ -19,7 +18,8 @@ def gamma_by_round(campaign: Mapping[str, Any], title: str = "Gamma, round by ro
     names = [each["candidate"] for each in rounds]
     with style():
         figure, (axes,) = canvas(2.6)
-        _points(axes, range(len(names)), [each["gamma"] for each in rounds], BLUE, "o")
+        gammas = [each["gamma"] for each in rounds]
+        intervals(axes, range(len(names)), gammas, fmt="o", color=BLUE, markersize=4.5)
         axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
         axes.set_ylim(bottom=0)
         axes.set_ylabel("violations per person and hour")
@@ -47,8 +47,15 @@ def carry_over(
             (-0.08, carried, GREEN, "o", "asked of the next model"),
             (0.08, control, ORANGE, "s", "asked of the same model again"),
         ):
-            places = [i + offset for i, _ in found]
-            _points(axes, places, [each for _, each in found], colour, marker, label)
+            intervals(
+                axes,
+                [i + offset for i, _ in found],
+                [each for _, each in found],
+                fmt=marker,
+                color=colour,
+                markersize=4.5,
+                label=label,
+            )
         names = [f"{old['candidate']} to {new['candidate']}" for _, old, new in pairs]
         axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
         axes.set_ylim(0, 1)
@@ -68,56 +75,19 @@ def weak_cells(campaign: Mapping[str, Any], candidate: str, title: str = "") -> 
     if candidate not in rounds:
         raise ValueError(f"no round attacks {candidate!r}; choose among {', '.join(rounds)}")
     cells = rounds[candidate]["cells"]
-    risks = sorted({cell["risk"] for cell in cells})
-    vectors = sorted({cell["vector"] for cell in cells})
-    shares = np.full((len(vectors), len(risks)), np.nan)
-    with style():
-        figure, (axes,) = canvas(3.2)
-        for cell in cells:
-            place = vectors.index(cell["vector"]), risks.index(cell["risk"])
-            shares[place] = cell["violations"] / cell["attempts"]
-            axes.text(
-                place[1],
-                place[0],
-                f"{cell['violations']}/{cell['attempts']}",
-                ha="center",
-                va="center",
-                fontsize=7.5,
-                color="white" if shares[place] > 0.5 else "#333333",
-            )
-        axes.imshow(shares, cmap=HEAT, vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(len(risks)), [_words(risk) for risk in risks], rotation=15)
-        axes.set_yticks(range(len(vectors)), [_words(vector) for vector in vectors])
-        for spine in axes.spines.values():
-            spine.set_visible(False)
+    shares: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        interval = wilson_interval(cell["violations"], cell["attempts"])
+        shares.setdefault(cell["risk"] or "none", {})[cell["vector"] or "none"] = {
+            **interval._asdict(),
+            "n": cell["attempts"],
+        }
+    drawing = violation_map(shares, title or f"Where {candidate} gives way", counts=True)
     worst = max(cells, key=lambda cell: cell["violations"] / cell["attempts"])
-    return Drawing(
-        figure,
-        title or f"Where {candidate} gives way",
-        f"Violations by risk category and attack vector; most in {_words(worst['risk'])} by "
-        f"{_words(worst['vector'])}: {worst['violations']} of {worst['attempts']} attempts.",
-    )
-
-
-def _points(
-    axes: Any,
-    places: Sequence[float],
-    found: Sequence[Estimate],
-    colour: str,
-    marker: str,
-    label: str | None = None,
-) -> None:
-    mean = np.array([each["mean"] for each in found])
-    low = mean - [each["low"] for each in found]
-    high = np.array([each["high"] for each in found]) - mean
-    axes.errorbar(
-        list(places),
-        mean,
-        np.maximum(0, [low, high]),  # rounding may put a mean a hair outside
-        fmt=marker,
-        color=colour,
-        markersize=4.5,
-        label=label,
+    return replace(
+        drawing,
+        alt=f"Most in {_words(worst['risk'])} by {_words(worst['vector'])}: {worst['violations']} "
+        f"of {worst['attempts']} attempts. {drawing.alt}",
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from llamalite import parallel
 from llamalite.artifacts import Artifact, Draft, write_json
 from llamalite.evaluation.bootstrap import Interval
+from llamalite.evaluation.scoring import estimate
 from llamalite.jsonl import write_rejected
 from llamalite.model.checkpoint import load_model, read_json, save_model
 from llamalite.model.config import SamplingConfig
@@ -37,7 +38,6 @@ from llamalite.red_teaming.config import RedTeamConfig
 from llamalite.rlhf.versions import VERSIONS, WITHOUT_PPO
 from llamalite.safety.false_refusals import share
 from llamalite.safety.recipe import distil, replay, tune
-from llamalite.safety.summary import summarise
 from llamalite.text.chat import encode_prompt
 from llamalite.text.tokenizer import Tokenizer
 
@@ -66,10 +66,6 @@ class Ground(NamedTuple):
     """What an annotator sees; attackers hear of nothing else."""
     truth: Callable[[Prompt, str], bool]
     """Whether a reply is a violation in truth; for measuring alone."""
-
-    def prompt(self, name: str) -> Prompt:
-        """The prompt of that id."""
-        return next(p for mine in self.cells.values() for p in mine if p.id == name)
 
 
 class Round(NamedTuple):
@@ -134,7 +130,7 @@ def run(
         learned = tune(config.feedback, start, tokenizer, rows, plain, draft, seed)
         if learned is None:  # a process that only helps
             return
-        learned |= {"kept": summarise(rows, config.feedback.resamples)["kept"]}
+        learned |= {"kept": estimate([row.kept for row in rows], config.feedback.resamples)}
     else:
         save_model(draft.path, load_model(inputs[POLICY].path))
         tokenizer.save(draft.path / "tokenizer.model")
@@ -210,10 +206,11 @@ def one_round(
             },
         )
     stored = read_json(path)
+    prompts = {prompt.id: prompt for mine in ground.cells.values() for prompt in mine}
     return Round(
         name,
         [
-            Attempt(attacker, ground.prompt(prompt), reply, risk, config.seconds)
+            Attempt(attacker, prompts[prompt], reply, risk, config.seconds)
             for attacker, prompt, reply, risk, _ in stored["attempts"]
         ],
         [bool(truth) for *_, truth in stored["attempts"]],

@@ -48,7 +48,7 @@ def collect(folder: str | Path) -> dict[str, Any]:
             if name in artifacts and "metrics.csv" in artifacts[name].files
         },
         **_evaluation(artifacts.get("evaluate")),
-        "rounds": _rounds(artifacts.get("versions")),
+        "rounds": _named(artifacts, "versions", "versions.json").get("versions", {}),
         "red_team": _named(artifacts, "red_team", "red_team.json"),
         "judges": _judges(artifacts),
         "instructions": _named(artifacts, "ghost_attention", "consistency.json"),
@@ -147,11 +147,6 @@ def _evaluation(artifact: Artifact | None) -> dict[str, Any]:
         "gain": helpfulness_gain(chat["base"]["items"], chat["chat"]["items"]),
         "samples": _json(artifact, "samples.json"),
     }
-
-
-def _rounds(artifact: Artifact | None) -> dict[str, Any]:
-    """What each version came to, oldest first; empty where they were not compared."""
-    return {} if artifact is None else _json(artifact, "versions.json")["versions"]
 
 
 def _judges(artifacts: Mapping[str, Artifact]) -> dict[str, Any]:

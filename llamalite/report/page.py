@@ -169,14 +169,13 @@ def judges(found: Mapping[str, Any]) -> Iterator[Plate]:
             "annotators were unsure there is little to agree with.",
             f"reward_{number}/test.json",
         )
-    for each, round_ in found.items():
-        if round_["curves"]:
-            yield Plate(
-                best_of_n(round_["curves"]),
-                f"Round {each}: what more replies are worth to the reward models (figure 7).",
-                f"rejection_sampling_{each}/curves.json",
-            )
-            return
+    drawn = next((each for each, round_ in found.items() if round_["curves"]), None)
+    if drawn is not None:
+        yield Plate(
+            best_of_n(found[drawn]["curves"]),
+            f"Round {drawn}: what more replies are worth to the reward models (figure 7).",
+            f"rejection_sampling_{drawn}/curves.json",
+        )
 
 
 def instructions(data: Mapping[str, Any]) -> Iterator[Plate]:

@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from llamalite.drawing import COLOURS, INK, MARKERS, Drawing, canvas, measured, pair, style
+from llamalite.drawing import (
+    COLOURS,
+    INK,
+    MARKERS,
+    Drawing,
+    canvas,
+    intervals,
+    measured,
+    pair,
+    style,
+)
 
 _NAMES = {
     "original": "original",
@@ -60,13 +70,10 @@ def gain_by_original(
         figure, (axes,) = canvas(2.7)
         for number, (kind, name) in enumerate(_GAINS.items()):
             place = [(each["from"] + each["to"]) / 2 + 0.03 * (number - 1) for each in bins]
-            mean = np.array([each[kind]["mean"] for each in bins])
-            low = mean - [each[kind]["low"] for each in bins]
-            high = np.array([each[kind]["high"] for each in bins]) - mean
-            axes.errorbar(
+            intervals(
+                axes,
                 place,
-                mean,
-                np.maximum(0, [low, high]),  # rounding may put a mean a hair outside
+                [each[kind] for each in bins],
                 fmt=MARKERS[number],
                 color=COLOURS[number],
                 markersize=4,
