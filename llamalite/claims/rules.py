@@ -88,8 +88,8 @@ class Below(_Threshold):
 
 
 @dataclass(frozen=True)
-class Greater(Condition):
-    """One metric is greater than another, item by item where both have the same items."""
+class _Difference(Condition):
+    """The difference of two metrics is above 0."""
 
     high: str
     low: str
@@ -99,9 +99,17 @@ class Greater(Condition):
         return f"{self.high} > {self.low}"
 
     def judge(self, measurements: Sequence[Measurement]) -> list[Finding]:
-        return [_finding(self.text, [self._paired(one) for one in measurements], +1)]
+        return [_finding(self.text, [self.items(one) for one in measurements], +1)]
 
-    def _paired(self, one: Measurement) -> np.ndarray:
+    def items(self, one: Measurement) -> np.ndarray:
+        """Numbers of a seed whose mean is the difference and which are resampled."""
+        raise NotImplementedError
+
+
+class Greater(_Difference):
+    """One metric is greater than another, item by item where both have the same items."""
+
+    def items(self, one: Measurement) -> np.ndarray:
         high, low = values(one, self.high), values(one, self.low)
         if len(high) != len(low):
             raise ValueError(
@@ -111,23 +119,12 @@ class Greater(Condition):
         return high - low
 
 
-@dataclass(frozen=True)
-class GreaterApart(Condition):
+class GreaterApart(_Difference):
     """One metric is greater than another of other items: each metric's are resampled by
     themselves."""
 
-    high: str
-    low: str
-
-    @property
-    def text(self) -> str:  # type: ignore[override]
-        return f"{self.high} > {self.low}"
-
-    def judge(self, measurements: Sequence[Measurement]) -> list[Finding]:
-        groups = [
-            difference_items(values(one, self.high), values(one, self.low)) for one in measurements
-        ]
-        return [_finding(self.text, groups, +1)]
+    def items(self, one: Measurement) -> np.ndarray:
+        return difference_items(values(one, self.high), values(one, self.low))
 
 
 @dataclass(frozen=True)
