@@ -8,6 +8,9 @@ from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from typing import Any
 
+# Seconds after which something hangs; far above what the slowest machine needs.
+PATIENCE = 300.0
+
 
 def arm(owner: Any, name: str, at_call: int) -> None:
     """From now on call `at_call` (from 1) of a function or method kills this process."""
@@ -37,5 +40,5 @@ def run_apart(server: ForkServerContext, main: Callable[..., None], *arguments: 
     """Run `main` in a process of its own; the exit code."""
     process = server.Process(target=main, args=arguments, daemon=True)
     process.start()
-    process.join(500)
+    process.join(2 * PATIENCE)
     return process.exitcode  # type: ignore[return-value]

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import pytest
 import torch
+from deadly import PATIENCE
 
 from llamalite.artifacts import drafting
 from llamalite.chat import (
@@ -263,7 +264,7 @@ chat(sys.argv[1], ChatConfig(max_new_tokens=8))
 """
 
 
-def read_until(terminal: int, wanted: bytes, seconds: float = 60) -> bytes:
+def read_until(terminal: int, wanted: bytes, seconds: float = PATIENCE) -> bytes:
     found, deadline = b"", time.monotonic() + seconds
     while wanted not in found:
         assert time.monotonic() < deadline, found
@@ -305,7 +306,7 @@ def test_ctrl_c_stops_the_reply_and_not_the_program(folder):
         assert b"[stopped]" in shown
         # At the prompt Ctrl-C gives a hint and does not end the program. One that arrives while the
         # line editor starts waits for the next event, be it a signal or a line, so send again.
-        hint, deadline = b"", time.monotonic() + 60
+        hint, deadline = b"", time.monotonic() + PATIENCE
         while b"Ctrl-D leaves" not in hint and time.monotonic() < deadline:
             process.send_signal(signal.SIGINT)
             while select.select([ours], [], [], 1)[0]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from deadly import PATIENCE
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,7 +51,7 @@ def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         env={**clean, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from deadly import PATIENCE
 from torch import nn
 
 from llamalite import parallel
@@ -245,7 +246,7 @@ def build():
     return torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 8))
 
 def make(step):
-    time.sleep(0.02)
+    time.sleep(0.05)  # time to be killed in
     generator = torch.Generator().manual_seed(step)
     return [torch.randn(4, 8, generator=generator) for _ in range(3)]
 
@@ -269,7 +270,7 @@ def test_kill_9_at_any_point_ends_with_the_same_bytes(tmp_path):
     for _ in range(2):
         before = latest_name(killed)
         process = subprocess.Popen([*command, str(killed)], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while latest_name(killed) == before and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.002)

@@ -14,6 +14,7 @@ import urllib.request
 from importlib.util import find_spec
 
 import pytest
+from deadly import PATIENCE
 
 from llamalite.preferences.collection import left_of
 from llamalite.preferences.protocol import Item, Response
@@ -32,7 +33,6 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
 ]
 TOKEN = secrets.token_urlsafe(16)
-WAIT = 60.0
 
 EVIL = (
     "<script>window.hurt = 1</script><img src=x onerror='window.hurt = 2'>"
@@ -66,7 +66,7 @@ class Page:
             self.about = json.load(answer)
         self.port = port
         self.socket = websocket.create_connection(
-            self.about["webSocketDebuggerUrl"], suppress_origin=True, timeout=WAIT
+            self.about["webSocketDebuggerUrl"], suppress_origin=True, timeout=PATIENCE
         )
         self.number, self.events = 0, []
         for domain in ("Page", "Runtime", "Network"):
@@ -91,7 +91,7 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    def until(self, script, seconds=WAIT):
+    def until(self, script, seconds=PATIENCE):
         end = time.monotonic() + seconds
         while not (found := self.run(script)):
             assert time.monotonic() < end, (script, self.text())
@@ -150,7 +150,7 @@ def browser(tmp_path_factory):
         stderr=subprocess.DEVNULL,
     )
     noted = profile / "DevToolsActivePort"
-    end = time.monotonic() + WAIT
+    end = time.monotonic() + PATIENCE
     while not noted.exists() or not noted.read_text():
         assert time.monotonic() < end, "Chromium does not answer"
         time.sleep(0.1)
@@ -172,7 +172,7 @@ def served(tmp_path_factory):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    end = time.monotonic() + WAIT
+    end = time.monotonic() + PATIENCE
     while True:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/login", timeout=5).read()

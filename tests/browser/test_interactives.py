@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from deadly import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -49,7 +50,7 @@ def test_every_control_of_every_interactive_answers(notebook, tmp_path):
         [BROWSER, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     found = re.search(r'data-results="([^"]*)" data-faults="([^"]*)"', done.stdout)
     assert found, done.stderr[-2000:]

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from deadly import PATIENCE
 
 from llamalite.claims import all_studies, ledger, run_claims
 from llamalite.claims.studies_pretraining import last_slope
@@ -103,7 +104,7 @@ def test_killed_and_run_again_it_goes_on(script, everything, tmp_path):
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + PATIENCE
         while not (made := list((tmp_path / "runs").rglob("tokenizer/manifest.json"))):
             assert time.monotonic() < deadline
             assert process.poll() is None

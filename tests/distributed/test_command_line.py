@@ -20,11 +20,11 @@ from pathlib import Path
 import pytest
 import torch
 from command_line_run import process
+from deadly import PATIENCE
 from safetensors.torch import load_file
 
 from llamalite.artifacts import Artifact
 
-DEADLINE = 180
 SETTINGS = [
     *("--preset", "ci", "--world.people", "20", "--world.attributes", "4", "--world.towns", "4"),
     *("--world.canaries", "4", "--tokenizer.vocab_size", "400"),
@@ -103,14 +103,14 @@ class Processes:
 
     def wait_for_step(self, work: Path, step: int) -> None:
         """Until a resume state of that step or a later one stands, or a process has ended."""
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + PATIENCE
         while newest_step(work) < step and all(p.exitcode is None for p in self.all):
             assert time.monotonic() < deadline
             time.sleep(0.002)
 
     def ends(self) -> list[tuple[int | None, str, str]]:
         """Exit code, output and errors of each; nobody may outlast the deadline."""
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + PATIENCE
         for each in self.all:
             each.join(max(1, deadline - time.monotonic()))
         codes = [each.exitcode for each in self.all]
@@ -168,7 +168,7 @@ def test_torchrun_of_two_runs_the_chain_as_one_process_does(alone, tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
-        timeout=DEADLINE,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("report: ") == 1  # one speaks
@@ -213,14 +213,12 @@ def newest_step(work: Path) -> int:
 
 def test_where_one_process_fails_all_end_and_the_first_says_why(begun):
     arguments = ["pretrain", *SETTINGS[:2], *PRETRAIN, "--out", str(begun)]
-    began = time.monotonic()
     run = Processes(
         2,
         [*arguments, "--pretrain.parallel.data_parallel", "2"],
         others=["--pretrain.mixture", "{gossip: 1.0}"],
     )
     [(code, _, err), (other, _, silence)] = run.ends()
-    assert time.monotonic() - began < 90
     assert (code, other) == (2, 2)
     lines = [line for line in err.splitlines() if "error" in line]
     assert len(lines) == 1
@@ -236,9 +234,7 @@ def test_a_killed_process_takes_the_others_with_it(begun, victim):
     run = Processes(2, [*arguments, "--pretrain.parallel.data_parallel", "2"])
     run.wait_for_step(begun / "ci-seed0" / "pretrain.partial" / "work", 4)
     run.all[victim].kill()
-    killed = time.monotonic()
     codes = [code for code, *_ in run.ends()]
-    assert time.monotonic() - killed < 60
     assert codes[victim] == -9
     assert codes[1 - victim] not in (0, -9)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from deadly import PATIENCE
 from safetensors.torch import load_file
 from sharded_run import process
 
@@ -19,7 +20,6 @@ from llamalite.model.transformer import Transformer
 from llamalite.training_config import ParallelConfig
 
 SERVER = multiprocessing.get_context("forkserver")
-DEADLINE = 180
 
 
 def train(
@@ -37,7 +37,7 @@ def train(
     ]
     for each in processes:
         each.start()
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + PATIENCE
     while any(p.exitcode is None for p in processes) and time.monotonic() < deadline:
         if any(p.exitcode for p in processes):
             break

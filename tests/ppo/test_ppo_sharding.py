@@ -8,11 +8,11 @@ import time
 
 import pytest
 import torch
+from deadly import PATIENCE
 from safetensors.torch import load_file
 from sharded_ppo_run import process
 
 SERVER = multiprocessing.get_context("forkserver")
-DEADLINE = 500
 
 
 def tune(folder, world):
@@ -26,7 +26,7 @@ def tune(folder, world):
     ]
     for each in processes:
         each.start()
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + PATIENCE
     while any(p.exitcode is None for p in processes) and time.monotonic() < deadline:
         if any(p.exitcode for p in processes):
             break

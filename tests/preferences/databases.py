@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from deadly import PATIENCE
 
 KINDS = ("sqlite", "postgresql")
 _server: dict = {}
@@ -70,4 +71,4 @@ def _as_user(command):
     command = [_program(command[0]) or command[0], *command[1:]]
     if os.getuid() == 0:
         command = ["runuser", "-u", "postgres", "--", *command]
-    subprocess.run(command, check=True, capture_output=True, timeout=120, cwd="/")
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE, cwd="/")

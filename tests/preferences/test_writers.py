@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 import writers
 from databases import KINDS, fresh
+from deadly import PATIENCE
 from makers import make_item
 
 from llamalite.preferences.store import PreferenceStore
@@ -35,7 +36,7 @@ def test_eight_processes_share_the_work_and_lose_none_of_it(where, each, tmp_pat
     ids = fill(where, 240 // each, each)
     at_work = [writers.start(where, name, tmp_path) for name in PEOPLE]
     for process in at_work:
-        process.join(240)
+        process.join(PATIENCE)
     assert [process.exitcode for process in at_work] == [0] * 8
     comparisons, counts = found_in(where)
     assert Counter(c.id for c in comparisons) == dict.fromkeys(ids, each)
@@ -49,23 +50,17 @@ def test_eight_processes_share_the_work_and_lose_none_of_it(where, each, tmp_pat
 
 def test_who_is_killed_loses_no_finished_judgement_and_the_others_take_over(where, tmp_path):
     ids = fill(where, 400)
-    names = PEOPLE[:4]
-    at_work = [writers.start(where, name, tmp_path, lease=10.0) for name in names]
-    victim, path = at_work[0], tmp_path / names[0]
-    deadline = time.monotonic() + 60
-    while not path.exists() or len(writers.noted(tmp_path, names[0])) < 5:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    victim.kill()
+    victim, *others = PEOPLE[:4]  # who leave enough that nobody is kept from their share
+    at_work = [writers.start(where, victim, tmp_path, lease=10.0, most=40, dies=True)]
+    at_work += [writers.start(where, name, tmp_path, lease=10.0, most=100) for name in others]
     for process in at_work:
-        process.join(240)
-    assert victim.exitcode == -9
-    assert [process.exitcode for process in at_work[1:]] == [0] * 3
-    time.sleep(10.1)  # what the dead held is free again
-    writers.work(str(where), "late", tmp_path, 60.0)
+        process.join(PATIENCE)
+    assert [process.exitcode for process in at_work] == [-9, 0, 0, 0]
+    time.sleep(10.1)  # what they still held is free again
+    writers.work(str(where), "late", tmp_path)
     comparisons, counts = found_in(where)
     assert sorted(c.id for c in comparisons) == sorted(ids)  # each once, none twice
-    theirs = {c.id for c in comparisons if c.annotator == names[0]}
-    assert set(writers.noted(tmp_path, names[0])) <= theirs
-    assert len(theirs) < 400  # it was killed before the end
+    by_victim = [c.id for c in comparisons if c.annotator == victim]
+    assert sorted(by_victim) == sorted(writers.noted(tmp_path, victim))
+    assert len(by_victim) == 40
     assert counts.open == 0

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from deadly import PATIENCE
 
 from llamalite import parallel
 from llamalite.artifacts import Artifact, sha256_of
@@ -26,6 +27,8 @@ from llamalite.text.tokenizer import Tokenizer
 from llamalite.training_config import OptimizerConfig, ParallelConfig
 from llamalite.world import World, WorldConfig
 
+# where other processes find these tests and what they share
+FOLDERS = [str(folder) for folder in Path(__file__).parents[:2]]
 CPU = ParallelConfig(accelerator="cpu", compile="off", checkpoint_steps=4)
 CONFIG = PretrainConfig(
     model=ModelConfig(
@@ -75,7 +78,7 @@ def test_one_batch_of_eight_equals_eight_parts_of_one(tokenizer, corpus, tmp_pat
 
 COMPARE = """
 import sys
-sys.path.insert(0, {folder!r})
+sys.path += {folders!r}
 from pathlib import Path
 from test_recipe import *
 from conftest import Corpus, train_tokenizer
@@ -95,7 +98,7 @@ print("agreed")
 @pytest.mark.skipif(not parallel.can_compile_on_cpu(), reason="no C++ compiler")
 def test_compiled_training_follows_eager_training(tmp_path):
     # in a process of its own: the run-time checks of shapes under pytest cannot be compiled
-    code = COMPARE.format(folder=str(Path(__file__).parent), work=str(tmp_path))
+    code = COMPARE.format(folders=FOLDERS, work=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "agreed\n", done.stderr
 
@@ -155,14 +158,17 @@ def test_kill_9_leaves_the_same_artifact(tmp_path):
     make_inputs(tmp_path)
     whole = run_in(tmp_path, tmp_path / "whole")
     code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from pathlib import Path; from test_recipe import run_in\n"
+        f"import sys; sys.path += {FOLDERS!r}\n"
+        "import time; from pathlib import Path; from test_recipe import run_in\n"
+        "from llamalite.training import TrainingModule\n"
+        "whole = TrainingModule.training_step\n"
+        "TrainingModule.training_step = lambda *args: time.sleep(0.05) or whole(*args)\n"
         f"run_in(Path({str(tmp_path)!r}), Path({str(tmp_path / 'killed')!r}))"
     )
     work = tmp_path / "killed" / "pretrain.partial" / "work"
     for wanted in (4, 16):
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while process.poll() is None and newest_step(work) < wanted:
             assert time.monotonic() < deadline
             time.sleep(0.002)

@@ -8,12 +8,12 @@ import time
 
 import pytest
 import torch
+from deadly import PATIENCE
 from sharded_reward_run import process
 
 from llamalite.reward.model import load_reward_model
 
 SERVER = multiprocessing.get_context("forkserver")
-DEADLINE = 300
 
 
 def tune(out, world, *inputs):
@@ -27,7 +27,7 @@ def tune(out, world, *inputs):
     ]
     for each in processes:
         each.start()
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + PATIENCE
     while any(p.exitcode is None for p in processes) and time.monotonic() < deadline:
         if any(p.exitcode for p in processes):
             break

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from deadly import PATIENCE
 
 from llamalite.artifacts import Artifact, drafting
 from llamalite.model.checkpoint import load_model
@@ -268,7 +269,7 @@ def test_kill_9_ends_with_the_same_bytes(base, demonstrations_file, tmp_path):
     for _ in range(2):
         before = newest(work)
         process = subprocess.Popen([*command, str(killed)], stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while newest(work) == before and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.002)
