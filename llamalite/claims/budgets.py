@@ -1,7 +1,8 @@
 """How much the studies train and measure at each scale.
 
 At `laptop` three seeds of the studies of pretraining and fine-tuning take half an hour; those of
-reward models, raters and L1 are meant to take 8 minutes of one thread more for each seed.
+reward models, raters and L1 are meant to take 8 minutes of one thread more for each seed, and so
+are, each, G1, F1 with F2, and F3 with F4.
 """
 
 from __future__ import annotations
@@ -60,3 +61,25 @@ def comparisons(preset: RunPreset) -> dict[str, Any]:
 def long_bags(preset: RunPreset) -> tuple[int, int]:
     """Prompts of L1, and replies to each."""
     return LONG_BAGS.get(preset.name, LONG_BAGS["laptop"])
+
+
+GHOST_DIALOGUES = {"ci": 12, "laptop": 60}
+"""Dialogues of G1, the same for the model with Ghost Attention and without."""
+SAFETY_PROMPTS = {"ci": (42, 21), "laptop": (420, 210)}
+"""Adversarial and borderline test prompts of the studies of safety tuning. The paper has 210
+borderline ones; adversarial ones are a multiple of the 21 cells of risk and attack."""
+
+
+def ghost_dialogues(preset: RunPreset) -> int:
+    """Dialogues of G1."""
+    return GHOST_DIALOGUES.get(preset.name, GHOST_DIALOGUES["laptop"])
+
+
+def safety_prompts(preset: RunPreset) -> dict[str, int]:
+    """Settings of `evaluate` that the studies of safety tuning change."""
+    adversarial, borderline = SAFETY_PROMPTS.get(preset.name, SAFETY_PROMPTS["laptop"])
+    return {
+        "prompts_per_kind": prompts_per_kind(preset),
+        "adversarial_prompts": adversarial,
+        "borderline_prompts": borderline,
+    }
