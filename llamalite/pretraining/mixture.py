@@ -12,6 +12,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from llamalite.evaluation.config import HELD_OUT_FROM
+
 
 class Epochs(NamedTuple):
     """What a run has taken from one source."""
@@ -67,8 +69,8 @@ class Mixture:
         self.documents[source] += 1
         size = self.sizes[source]
         if size is None:
-            # each seed reads its own stretch; indices from 2**40 on are left for held-out text
-            return source, self._keys[source] % 2**39 + number
+            # each seed reads its own stretch, below the held-out text's
+            return source, self._keys[source] % (HELD_OUT_FROM // 2) + number
         return source, shuffled(number % size, size, self._keys[source] + number // size)
 
     def count(self, source: str, tokens: int) -> None:
