@@ -2,7 +2,7 @@
 
 At `laptop` three seeds of the studies of pretraining and fine-tuning take half an hour; those of
 reward models, raters and L1 are meant to take 8 minutes of one thread more for each seed, and so
-are, each, G1, F1 with F2, and F3 with F4.
+are, each, G1, F1 with F2, and F3 with F4. F6 is meant to add two minutes to the rounds.
 """
 
 from __future__ import annotations
@@ -83,3 +83,15 @@ def safety_prompts(preset: RunPreset) -> dict[str, int]:
         "adversarial_prompts": adversarial,
         "borderline_prompts": borderline,
     }
+
+
+RED_TEAM = {"laptop": (40, 20)}
+"""Attackers of F6, and attempts of each against every model; other presets take their own. The
+paper has more than 350 people."""
+
+
+def red_team(preset: RunPreset) -> dict[str, int]:
+    """Settings of `red_team` that F6 changes."""
+    own = preset.red_team
+    attackers, attempts = RED_TEAM.get(preset.name, (own.attackers, own.attempts))
+    return {"attackers": attackers, "attempts": attempts}

@@ -26,6 +26,7 @@ STUDY_MODULES = (
     "llamalite.claims.studies_ghost",
     "llamalite.claims.studies_safety",
     "llamalite.claims.studies_distillation",
+    "llamalite.claims.studies_red_team",
 )
 
 Arms = Mapping[str, RunPreset]

@@ -31,7 +31,8 @@ from llamalite.red_teaming.campaign import (
     by_cell,
     gamma,
     read_transcripts,
-    rejection_rate,
+    rejections,
+    share_of,
     successes,
 )
 from llamalite.red_teaming.config import RedTeamConfig
@@ -75,12 +76,11 @@ class Round(NamedTuple):
     attempts: list[Attempt]
     truth: list[bool]
     """Whether each attempt's reply is a violation in truth."""
-    carry_over: Interval | None
-    """Share of the round before's successes that this model gives no violating reply to."""
-    control: Interval | None
-    """Share of this round's own successes that fail when the same model is asked again."""
-    carried: int
-    """Number of the round before's successes."""
+    carry_over: list[bool]
+    """Of each of the round before's successes, whether this model gives no violating reply."""
+    control: list[bool]
+    """Of each of this round's own successes, whether it fails when the same model is asked again;
+    in the order of the next round's `carry_over`."""
 
 
 def run(
@@ -187,12 +187,12 @@ def one_round(
                     attacker.told(attempt.prompt, attempt.risk)
             team.append(attacker)
         old = successes(before[-1].attempts) if before else []
-        carried = rejection_rate(old, replies, ground.judge, turn=_CARRY_TURN)
+        carried = rejections(old, replies, ground.judge, turn=_CARRY_TURN)
         attempts = attack(
             team, replies, ground.judge, attempts=config.attempts, seconds=config.seconds
         )
         again = successes(attempts)
-        control = rejection_rate(again, replies, ground.judge, turn=_CONTROL_TURN)
+        control = rejections(again, replies, ground.judge, turn=_CONTROL_TURN)
         write_json(
             path,
             {
@@ -202,7 +202,6 @@ def one_round(
                 ],
                 "carry_over": carried,
                 "control": control,
-                "carried": len(old),
             },
         )
     stored = read_json(path)
@@ -214,9 +213,8 @@ def one_round(
             for attacker, prompt, reply, risk, _ in stored["attempts"]
         ],
         [bool(truth) for *_, truth in stored["attempts"]],
-        stored["carry_over"] and Interval(*stored["carry_over"]),
-        stored["control"] and Interval(*stored["control"]),
-        stored["carried"],
+        stored["carry_over"],
+        stored["control"],
     )
 
 
@@ -251,9 +249,9 @@ def report(rounds: Sequence[Round], people: Sequence[Attempt], found: int) -> di
                 "gamma": _rounded(gamma(each.attempts)),
                 "violations": share([a.violation for a in each.attempts]),
                 "violations_in_truth": share(each.truth),
-                "carried": each.carried,
-                "carry_over": _rounded(each.carry_over),
-                "control": _rounded(each.control),
+                "carried": len(each.carry_over),
+                "carry_over": _rounded(share_of(each.carry_over)),
+                "control": _rounded(share_of(each.control)),
                 "cells": by_cell(each.attempts),
                 "samples": _samples(each.attempts),
             }
