@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,7 +39,8 @@ _NOTE = "draft.json"
 _SPENT = "spent.json"
 _MACHINE = "parallel"
 """Field of a config that says on what machine, not what; only its precision decides the result."""
-_LOGS = ("metrics.csv", "logs/")
+_LOGS = "*.csv"
+"""The course of a training, with its speed: another in every run."""
 _RECORDED_PACKAGES = ("llamalite", "torch", "lightning", "numpy", "sentencepiece", "datasets")
 
 
@@ -110,7 +112,7 @@ class Artifact:
             {
                 name: entry["sha256"]
                 for name, entry in self.files.items()
-                if not name.startswith(_LOGS)
+                if not fnmatch(name, _LOGS)
             }
         )
 
@@ -151,11 +153,14 @@ def fingerprint(
 
 
 def _deciding(config: Any) -> Any:
-    """A config as plain values, without what only says on which machine it runs."""
+    """A config as plain values, without what only says on which machine it runs, at any depth."""
     plain = to_plain(config)
-    if isinstance(plain, dict) and isinstance(plain.get(_MACHINE), dict):
-        plain[_MACHINE] = {"precision": plain[_MACHINE].get("precision")}
-    return plain
+    if not isinstance(plain, dict):
+        return plain
+    deciding = {name: _deciding(value) for name, value in plain.items()}
+    if isinstance(plain.get(_MACHINE), dict):
+        deciding[_MACHINE] = {"precision": plain[_MACHINE].get("precision")}
+    return deciding
 
 
 @contextmanager

@@ -136,13 +136,26 @@ def test_fingerprint_changes_with_config_seed_and_input_content_only(tmp_path):
     assert base != fingerprint("next", Config(), {"x": one}, 1)
 
 
-def test_logs_do_not_count_as_content(tmp_path):
+@pytest.mark.parametrize("log", ["metrics.csv", "safety.csv", "course/iterations.csv"])
+def test_logs_do_not_count_as_content(tmp_path, log):
     for name, seconds in (("a", "1.0"), ("b", "2.0")):
         with drafting(tmp_path / name, "demo", Config(), {}, 0) as draft:
-            (draft.path / "metrics.csv").write_text(seconds)
+            (draft.path / log).parent.mkdir(exist_ok=True)
+            (draft.path / log).write_text(seconds)
             (draft.path / "model").write_text("same")
     first, second = Artifact.open(tmp_path / "a"), Artifact.open(tmp_path / "b")
     assert first.content_hash == second.content_hash
+
+
+def test_the_machine_decides_by_its_precision_alone_however_deep_it_stands():
+    def mark(where, **machine):
+        config = {"epochs": 2, where: {"lr": 1e-3, "parallel": {"data_parallel": 1} | machine}}
+        return fingerprint("stage", config, {}, 0)
+
+    for where in ("refit", "tuning"):
+        assert mark(where) == mark(where, data_parallel=4, compile="off")
+        assert mark(where) != mark(where, precision="bf16")
+    assert mark("refit") != mark("tuning")
 
 
 def test_digest_ignores_the_order_of_keys():
