@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ from llamalite.artifacts import (
 from llamalite.presets import RunPreset, get_preset
 from llamalite.processes import Group, joined
 from llamalite.stages import Stage, get_stage
+
+_MACHINES = ("parallel", "refit.parallel")
+"""Where the settings of a stage that several processes share say how many they are."""
+_ALONE = ("tuning.parallel", "feedback.tuning.parallel")
+"""The same of stages that tune, and that the first process does alone."""
 
 
 class Events:
@@ -64,8 +70,9 @@ def run_stages(
     A stage runs again when its config, its seed or the content of its inputs changed, or when it
     is named in `force`. Interrupted stages resume. `folder` overrides `<out>/<preset>-seed<seed>`.
     Under torchrun or srun every process calls this; the first does it all but the training, in
-    which the others take part. Raises ValueError for an unknown preset or stage, for another number
-    of processes than a stage is set up for, and when another run holds the folder.
+    which the others take part, as they do in rejection sampling. Raises ValueError for an unknown
+    preset or stage, for another number of processes than a stage is set up for, and when another
+    run holds the folder.
     """
     chosen = get_preset(preset) if isinstance(preset, str) else preset
     for name in (*force, *([until] if until else [])):
@@ -178,14 +185,15 @@ def run_stage(
     events.started(stage)
     recipe: Callable[..., None] = import_module(stage.recipe).run
     path = folder / stage.name
+    _, processes = _machine(config)
     drafted = drafting(
         path, stage.name, config, inputs, seed, files=stage.files, notice=events.noticed
     )
     with drafted as draft:
-        if _processes_of(config):
+        if processes:
             group.tell({"train": stage.name})
         recipe(config, dict(inputs), draft, seed)
-        if _processes_of(config):
+        if processes:
             group.wait_until_done()
     artifact = Artifact.open(path)
     events.finished(stage, artifact)
@@ -207,20 +215,31 @@ def follow(group: Group, preset: RunPreset, folder: Path, seed: int) -> dict[str
 
 
 def check_processes(stage: Stage, config: Any, group: Group) -> None:
-    """ValueError where a stage is set up for another number of processes than were started."""
-    wanted = _processes_of(config)
+    """ValueError where a stage is set up for another number of processes than will work on it."""
+    where, wanted = _machine(config)
     if wanted and wanted != group.world:
         raise ValueError(
-            f"{stage.name}.parallel is set up for {wanted} process{'es' * (wanted > 1)} and "
+            f"{stage.kind}.{where} is set up for {wanted} process{'es' * (wanted > 1)} and "
             f"{group.world} started; start {wanted} (torchrun --nproc-per-node, srun) or set "
-            f"{stage.name}.parallel.data_parallel x tensor_parallel to {group.world}"
+            f"{stage.kind}.{where}.data_parallel x tensor_parallel to {group.world}"
+        )
+    where, wanted = _machine(config, _ALONE)
+    if wanted > 1:
+        raise ValueError(
+            f"{stage.kind}.{where} is set up for {wanted} processes, but one does this stage "
+            f"alone; set {stage.kind}.{where}.data_parallel x tensor_parallel to 1"
         )
 
 
-def _processes_of(config: Any) -> int:
-    """Number of processes a stage trains on; 0 for stages that do not train."""
-    machine = getattr(config, "parallel", None)
-    return machine.processes if machine is not None else 0
+def _machine(config: Any, settings: tuple[str, ...] = _MACHINES) -> tuple[str, int]:
+    """Which of a stage's settings says how many processes share it, and how many.
+
+    "" and 0 for stages that the first process does alone.
+    """
+    for where in settings:
+        with suppress(AttributeError):
+            return where, attrgetter(where)(config).processes
+    return "", 0
 
 
 def _notice_other_code(events: Events, stages: list[str]) -> None:

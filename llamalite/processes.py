@@ -2,8 +2,8 @@
 
 Only the leader holds the run folder, makes drafts, finishes them and prints; it tells the others
 which stage to train, and waits for them. They talk through torch's key-value store, which is there
-before and between the trainings. Where one process fails the others end within seconds. Not in the
-paper.
+before and between the trainings. Where one process fails the others end within seconds. What is no
+training, as sampling, they share out file by file (`Share`). Not in the paper.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 ARRIVE_WITHIN = 300.0
 """Seconds for which the processes of a run wait for one another at the start."""
@@ -26,6 +27,8 @@ GRACE = 5.0
 """Seconds in which a process may end by itself after another has failed."""
 _LOOK_EVERY = 0.1
 _USER_ERROR = 2
+
+Piece = TypeVar("Piece")
 
 
 def started() -> tuple[int, int]:
@@ -41,6 +44,42 @@ def started() -> tuple[int, int]:
 def is_leader() -> bool:
     """Whether this process is the only one or the first: who prints and writes."""
     return started()[0] == 0
+
+
+class Share(NamedTuple):
+    """One process's part of work whose pieces are files: each is made by one and read by others.
+
+    A piece's place in the row decides who makes it, never what is in it: what two processes began
+    may be ended by one or by three, with the same bytes. All must see the same folder.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def among(cls, processes: int) -> Share:
+        """The part of this process where a stage is set up for several; all of it where for one."""
+        return cls(*started()) if processes > 1 else cls()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process joins the pieces."""
+        return self.rank == 0
+
+    def own(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+        """Every `world`-th piece, from number `rank`."""
+        return pieces[self.rank :: self.world]
+
+    @staticmethod
+    def wait_for(files: Iterable[Path]) -> None:
+        """Come back when all files stand, which must appear whole; as long as it takes.
+
+        A process whose fellows fail meanwhile is ended by the run's watch (`joined`) or by its
+        launcher.
+        """
+        for file in files:
+            while not file.exists():
+                time.sleep(_LOOK_EVERY)
 
 
 class Group:
@@ -156,6 +195,7 @@ def joined() -> Iterator[Group]:
         yield Group()
         return
     group = Group(rank, world, _connect(rank, world))
+    _take_own_gpu()
     threading.Thread(target=group.watch, name="watch over processes", daemon=True).start()
     try:
         yield group
@@ -212,6 +252,15 @@ def _connect(rank: int, world: int) -> Any:
         ) from None
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     return PrefixStore(f"llamalite/{attempt}", store)
+
+
+def _take_own_gpu() -> None:
+    """Make "cuda" mean this process's own GPU of its machine; else all would work on the first."""
+    import torch
+
+    own = int(os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or 0)
+    if own < torch.cuda.device_count():  # 0 without GPUs, 1 where each process is shown but its own
+        torch.cuda.set_device(own)
 
 
 def _unknown_launcher(world: int) -> NoReturn:

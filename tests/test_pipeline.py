@@ -10,6 +10,8 @@ import pytest
 from llamalite import pipeline, stages
 from llamalite.artifacts import Artifact
 from llamalite.pipeline import Events, run_one, run_stages
+from llamalite.presets import get_preset
+from llamalite.processes import Group
 from llamalite.stages import Stage, reads
 
 
@@ -139,3 +141,21 @@ def test_finished_stages_lists_what_stands(tmp_path):
     assert list(found) == ["acorn"]
     assert isinstance(found["acorn"], Artifact)
     assert isinstance(found["acorn"].path, Path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "complaint"),
+    [
+        ("reward", "parallel", "64 processes and 1 started; start 64"),
+        ("rejection_sampling", "refit.parallel", "64 processes and 1 started; start 64"),
+        ("ghost_attention", "tuning.parallel", "64 processes, but one does this stage alone"),
+        ("safety", "tuning.parallel", "64 processes, but one does this stage alone"),
+        ("red_team", "feedback.tuning.parallel", "64 processes, but one does this stage alone"),
+    ],
+)
+def test_stages_that_would_wait_for_processes_nobody_started_are_refused(kind, where, complaint):
+    stage = Stage(f"{kind}_5", "", "", reads(), "", round=5)
+    config = get_preset("7b").config(kind)
+    with pytest.raises(ValueError, match=rf"^{kind}\.{where} is set up for {complaint}"):
+        pipeline.check_processes(stage, config, Group())
+    pipeline.check_processes(stage, get_preset("laptop").config(kind), Group())

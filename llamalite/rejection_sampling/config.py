@@ -37,12 +37,16 @@ class RejectionSamplingConfig:
     rounds given, as from V4, after V3 had forgotten rhymes; random: any usable reply to the same
     prompts, the control."""
     prompts_at_once: int = 64
-    """Prompts sampled between two files of the draft: at most so much work is lost to a kill."""
+    """Prompts sampled between two files of the draft: at most so much work is lost to a kill. The
+    files are shared out among the processes; where there are fewer, some processes have none. The
+    replies depend on this number, not on the processes."""
     score_batch: int = 256
     """Replies scored at once."""
     refit: SFTConfig = field(default_factory=SFTConfig)
     """How the base model is tuned on the replies kept: "similar to SFT"; its demonstrations and
-    their shares are not used."""
+    their shares are not used. Its `parallel` is the machine of the whole stage: each of its
+    processes samples and scores a part, with the whole policy and reward models on its device, and
+    all tune together."""
 
     def __post_init__(self) -> None:
         for name in ("prompts", "candidates", "max_new_tokens", "prompts_at_once", "score_batch"):

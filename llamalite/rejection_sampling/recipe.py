@@ -1,4 +1,9 @@
-"""The stage `rejection_sampling`: tune the base model on the best of N replies. Section 3.2.3."""
+"""The stage `rejection_sampling`: tune the base model on the best of N replies. Section 3.2.3.
+
+Several processes (`refit.parallel`, started by torchrun or srun) share the stage. Prompts come in
+files; each process samples and scores its share of them, the first joins them and selects,
+and all tune together. What is drawn and kept does not depend on how many processes there are.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,7 @@ from llamalite import parallel
 from llamalite.artifacts import Artifact, Draft, write_json
 from llamalite.model.checkpoint import load_model, model_from_state, save_model
 from llamalite.model.transformer import Transformer
+from llamalite.processes import Share
 from llamalite.prompt_mix import mixed_prompts
 from llamalite.protocols import Prompt
 from llamalite.rejection_sampling.candidates import Candidate, read_candidates, write_candidates
@@ -68,18 +74,20 @@ def run(
     to sample from), and any number of earlier rounds whose names begin with `bag`. With `teacher`,
     another model's finished round, nothing is sampled: its selection is learned from (the paper's
     way for all sizes but 70B). Else replies are ranked by the reward models of `reward`, or by
-    `scoring`; `version` names the policy in the records.
+    `scoring`; `version` names the policy in the records. Every process of a shared stage calls it.
     """
     tokenizer = Tokenizer.load(inputs["pretrain"].file("tokenizer.model"))
+    share = Share.among(config.refit.parallel.processes)
     if TEACHER in inputs:
         selection = Selection(read_candidates(inputs[TEACHER].file(SELECTED)), 0)
-        write_candidates(draft.path / SELECTED, selection.chosen)
+        if share.leads:
+            write_candidates(draft.path / SELECTED, selection.chosen)
     else:
         if scoring is None and "reward" not in inputs:
             raise ValueError("no reward model was given; give one, a scoring or a teacher's round")
         device = parallel.pick_device(config.refit.parallel)
         scoring = scoring or load_scoring(inputs["reward"], tokenizer, device)
-        selection = make_selection(config, inputs, draft, seed, tokenizer, scoring, version)
+        selection = make_selection(config, inputs, draft, seed, tokenizer, scoring, version, share)
     report = refit(
         config,
         load_model(inputs["pretrain"].path),
@@ -108,16 +116,26 @@ def make_selection(
     tokenizer: Tokenizer,
     scoring: Scoring,
     version: str,
+    share: Share,
 ) -> Selection:
-    """Sample, score, select; each finished part stands in the draft and is not made again."""
+    """Sample, score, select; each finished part stands in the draft and is not made again.
+
+    Only the first process selects and counts what was left out; the others read its choice.
+    """
     if not (draft.path / CANDIDATES).exists():
         prompts = world_prompts(config, inputs["world"])
-        policy = inputs["policy"]
-        _sample(config, prompts, policy, draft.work, seed, tokenizer, version or policy.path.name)
-        write_candidates(
-            draft.path / CANDIDATES,
-            _scored(draft.work, scoring, config.score_batch),
-        )
+        parts = range(0, len(prompts), config.prompts_at_once)
+        own, policy, work = share.own(parts), inputs["policy"], draft.work
+        _sample(config, prompts, own, policy, work, seed, tokenizer, version or policy.path.name)
+        _score(work, own, scoring, config.score_batch)
+        if share.leads:
+            scored = [_file(work, "scored", first) for first in parts]
+            share.wait_for(scored)
+            joined = [candidate for file in scored for candidate in read_candidates(file)]
+            write_candidates(draft.path / CANDIDATES, joined)
+    if not share.leads:
+        share.wait_for([draft.path / SELECTED])
+        return Selection(read_candidates(draft.path / SELECTED), 0)
     candidates = read_candidates(draft.path / CANDIDATES)
     bags = [candidates]
     if config.selection == "all":  # by the newest reward models, as this round's
@@ -193,17 +211,21 @@ def world_prompts(config: RejectionSamplingConfig, world: Artifact) -> list[Prom
 def _sample(
     config: RejectionSamplingConfig,
     prompts: Sequence[Prompt],
+    parts: Sequence[int],
     policy: Artifact,
     work: Path,
     seed: int,
     tokenizer: Tokenizer,
     version: str,
 ) -> None:
-    """Candidates in files of `prompts_at_once` prompts; those that stand are left alone."""
+    """Candidates in files of `prompts_at_once` prompts, `parts` the first prompt of each.
+
+    Files that stand are left alone. A file's seed is its own, whoever makes it.
+    """
     device = parallel.pick_device(config.refit.parallel)
     model = None
-    for first in range(0, len(prompts), config.prompts_at_once):
-        path = work / f"sampled-{first:08d}.parquet"
+    for first in parts:
+        path = _file(work, "sampled", first)
         if path.exists():
             continue
         model = model or load_model(policy.path, device).eval()
@@ -223,15 +245,17 @@ def _sample(
         write_candidates(path, found)
 
 
-def _scored(work: Path, scoring: Scoring, at_once: int) -> list[Candidate]:
-    """All sampled candidates with their scores, file by file; those that stand are read."""
-    scored: list[Candidate] = []
-    for sampled in sorted(work.glob("sampled-*.parquet")):
-        path = sampled.with_name(sampled.name.replace("sampled", "scored"))
+def _score(work: Path, parts: Sequence[int], scoring: Scoring, at_once: int) -> None:
+    """The sampled files with their scores, each a file of its own; those that stand stay."""
+    for first in parts:
+        path = _file(work, "scored", first)
         if not path.exists():
-            write_candidates(path, score_candidates(scoring, read_candidates(sampled), at_once))
-        scored += read_candidates(path)
-    return scored
+            sampled = read_candidates(_file(work, "sampled", first))
+            write_candidates(path, score_candidates(scoring, sampled, at_once))
+
+
+def _file(work: Path, kind: str, first: int) -> Path:
+    return work / f"{kind}-{first:08d}.parquet"
 
 
 def _sft() -> Callable[..., tuple[Any, dict[str, Any]]]:
