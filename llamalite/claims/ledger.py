@@ -97,17 +97,23 @@ def result_markdown(claim_id: str, preset: str = "laptop", folder: Path | None =
         f"**{claim_id}** ({result['paper']}): {result['statement']}. *{_WORDS[result['verdict']]}*",
         "",
         f"Rule, fixed before the run: {result['rule']}",
-        "",
-        "| condition | mean | 95 % interval | per seed | verdict |",
-        "|---|---|---|---|---|",
     ]
-    for finding in result["findings"]:
+    estimated = [finding for finding in result["findings"] if not finding["exact"]]
+    if estimated:
+        lines += ["", "| condition | mean | 95 % interval | per seed | verdict |"]
+        lines += ["|---|---|---|---|---|"]
+    for finding in estimated:
         seeds = ", ".join(f"{value:.4g}" for value in finding["per_seed"])
         lines.append(
             f"| {finding['condition']} | {finding['mean']:.4g} "
             f"| {finding['low']:.4g} to {finding['high']:.4g} | {seeds} "
             f"| {_WORDS[finding['verdict']]} |"
         )
+    lines += [
+        f"\n{_in_words(finding)}: *{_WORDS[finding['verdict']]}*."
+        for finding in result["findings"]
+        if finding["exact"]
+    ]
     commit = (result["git_commit"] or "unknown")[:10]
     if result.get("git_changes"):
         commit += f" with {len(result['git_changes'])} source files changed"
@@ -132,7 +138,10 @@ def _measured(result: dict[str, Any]) -> str:
 
 def _in_words(finding: dict[str, Any]) -> str:
     if finding["exact"]:
-        return f"{finding['condition']} (largest error {finding['mean']:.2g} of the last digit)"
+        return (
+            f"{finding['condition']}: the furthest is off by {finding['mean']:.2g} units of its "
+            "last printed digit, where up to 0.5 is rounding"
+        )
     return (
         f"{finding['condition']}: {finding['mean']:+.3g} "
         f"[{finding['low']:+.3g}, {finding['high']:+.3g}]"

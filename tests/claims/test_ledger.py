@@ -8,7 +8,7 @@ import pytest
 from llamalite.claims import CLAIMS, ledger, ledger_markdown, load_result, parse_ids, print_ledger
 from llamalite.claims.ledger import result_markdown
 from llamalite.claims.results import load_results, make_result, write_result
-from llamalite.claims.rules import Greater, Rule
+from llamalite.claims.rules import Exact, Greater, Rule
 
 PROVENANCE = {
     **{"config_hash": "c" * 64, "config": {}, "seconds": 5.0, "peak_memory_bytes": 10**9},
@@ -79,6 +79,18 @@ def test_book_page_has_a_row_for_every_claim(folder):
     assert "better is better" in note
     assert "0.4 to 0.4" in note
     assert "commit 0123456789 with 1 source files changed" in note
+
+
+def test_an_exact_claim_says_how_far_it_is_from_the_printed_numbers(tmp_path):
+    rule = Rule("as printed", (Exact({"a": (0.12, 2), "b": (30, -1)}),))
+    # 0.124 is 0.4 hundredths from 0.12, and 33 is 0.3 tens from 30
+    result = make_result(CLAIMS["E3"], rule, "ci", [1], [{"a": 0.124, "b": 33.0}], PROVENANCE)
+    write_result(tmp_path, result)
+    note, page = result_markdown("E3", "ci", tmp_path), ledger_markdown("ci", tmp_path)
+    for shown in (note, page):
+        assert "off by 0.4 units of its last printed digit, where up to 0.5 is rounding" in shown
+    assert "mean" not in note
+    assert "| 95 % interval |" not in note
 
 
 def test_damaged_and_missing_files_name_the_remedy(folder):
