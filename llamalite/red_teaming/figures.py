@@ -42,7 +42,7 @@ def carry_over(
     if not carried:
         raise ValueError("no attempt drew a violation; there is nothing to carry over")
     with style():
-        figure, (axes,) = canvas(2.7)
+        figure, (axes,) = canvas(3.2)
         for offset, found, colour, marker, label in (
             (-0.08, carried, GREEN, "o", "asked of the next model"),
             (0.08, control, ORANGE, "s", "asked of the same model again"),
@@ -58,8 +58,8 @@ def carry_over(
             )
         names = [f"{old['candidate']} to {new['candidate']}" for _, old, new in pairs]
         axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
-        axes.set_ylim(0, 1)
-        axes.set_ylabel("share that draws no violation")
+        axes.set_ylim(-0.03, 1.03)  # whole markers at both ends
+        axes.set_ylabel("share that fails")
         axes.grid(axis="y")
         figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2, borderpad=0.2)
     said = ", ".join(f"{names[i]} {each['mean']:.0%}" for i, each in carried)
