@@ -168,8 +168,8 @@ def learned_dialogue(system: str, turns: Sequence[tuple[str, str]]) -> Dialogue:
 def encode_last_reply(tokenizer: Tokenizer, messages: Dialogue) -> Encoded:
     """A dialogue of which only the last answer is learned. Llama 2, section 3.3.
 
-    "We can simply set the loss to 0 for all the tokens from the previous turns, including assistant
-    messages": the earlier answers were written under an instruction that is no longer to be seen.
+    "We simply set the loss to 0 for all the tokens from the previous turns, including assistant
+    messages": the earlier answers and the instruction that is left need not match.
     """
     ids, learned = encode_dialogue(tokenizer, messages)
     before = len(encode_prompt(tokenizer, messages[:-1]))

@@ -107,7 +107,9 @@ def attention_maps(
             axes.set_ylim(tokens, 0)
             axes.axvline(shown["instruction_tokens"], color=INK, linewidth=0.8, linestyle=":")
             starts = shown["turn_starts"]
-            axes.set_yticks(starts[::4], [str(turn + 1) for turn in range(0, len(starts), 4)])
+            step = 4 if len(starts) > 8 else 1
+            named = range(0, len(starts), step)
+            axes.set_yticks(starts[::step], [str(turn + 1) for turn in named])
             axes.set_ylabel("turn that looks")
             axes.set_xlabel("token looked at")
             axes.set_title(str(_NAMES.get(model, model)))
