@@ -52,7 +52,7 @@ class HeldOutModule(TrainingModule):
         return {name: value / max(1, total) for name, value in sums.items()}
 
     def on_train_start(self) -> None:
-        self._measure()  # the untrained model, or what a kill after the checkpoint left out
+        self._measure()  # the untrained model
 
     def on_train_batch_end(self, outputs: Any, batch: Micro, batch_idx: int) -> None:
         if batch.place is not None:
@@ -68,6 +68,9 @@ class HeldOutModule(TrainingModule):
                 logger.log_metrics({f"held_out_{name}": v for name, v in found.items()}, step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # the step just done is measured only after the callbacks, of which one is saving; a kill in
+        # between would leave it out for good where it was the last
+        self._measure()
         checkpoint["course"] = dict(self.course)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
