@@ -91,7 +91,7 @@ def run_stages(
                     check_processes(stage, stage.config(chosen), group)
             other_code = []
             for stage in stages.up_to(until):
-                inputs = {role: done[name] for role, name in stage.inputs.items()}
+                inputs = {role: done[name] for role, name in stage.inputs_in(chosen).items()}
                 config = stage.config(chosen)
                 fresh = None
                 if stage.name not in force:
@@ -129,13 +129,14 @@ def run_one(
         with locked(folder):
             inputs: dict[str, Artifact] = {}
             for needed in stages.up_to(stage.name)[:-1]:
-                if needed.name in _ancestors(stage):
-                    its_inputs = {role: inputs[name] for role, name in needed.inputs.items()}
+                if needed.name in _ancestors(stage, chosen):
+                    roles = needed.inputs_in(chosen)
+                    its_inputs = {role: inputs[name] for role, name in roles.items()}
                     inputs[needed.name] = _standing(
                         needed, chosen, its_inputs, folder, seed, events, group
                     )
             config = stage.config(chosen)
-            its_inputs = {role: inputs[name] for role, name in stage.inputs.items()}
+            its_inputs = {role: inputs[name] for role, name in stage.inputs_in(chosen).items()}
             made = find_fresh(stage, config, its_inputs, folder, seed)
             if made:
                 events.noticed(f"{made.path} is up to date")
@@ -207,7 +208,8 @@ def follow(group: Group, preset: RunPreset, folder: Path, seed: int) -> dict[str
         recipe: Callable[..., None] = import_module(stage.recipe).run
         # the leader has just verified them
         inputs = {
-            role: Artifact.open(folder / name, verify=False) for role, name in stage.inputs.items()
+            role: Artifact.open(folder / name, verify=False)
+            for role, name in stage.inputs_in(preset).items()
         }
         recipe(stage.config(preset), inputs, draft_of(folder / stage.name), seed)
         group.done()
@@ -275,8 +277,9 @@ def plan_states(
     for stage in stages.up_to(until):
         path, config = folder / stage.name, stage.config(preset)
         state = "stale" if path.exists() else "to do"
-        if all(name in done for name in stage.inputs.values()):
-            inputs = {role: done[name] for role, name in stage.inputs.items()}
+        wanted = stage.inputs_in(preset)
+        if all(name in done for name in wanted.values()):
+            inputs = {role: done[name] for role, name in wanted.items()}
             fresh = find_fresh(stage, config, inputs, folder, seed)
             if fresh and stage.name not in force:
                 done[stage.name], state = fresh, "done"
@@ -327,9 +330,9 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _ancestors(stage: Stage) -> set[str]:
-    """Names of all stages a stage rests on, directly or not."""
+def _ancestors(stage: Stage, preset: RunPreset) -> set[str]:
+    """Names of all stages a stage rests on with a preset's settings, directly or not."""
     found: set[str] = set()
-    for name in stage.inputs.values():
-        found |= {name} | _ancestors(get_stage(name))
+    for name in stage.inputs_in(preset).values():
+        found |= {name} | _ancestors(get_stage(name), preset)
     return found

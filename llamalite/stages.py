@@ -45,6 +45,11 @@ class Stage:
         settings = preset.config(self.kind)
         return of_round(settings, self.round) if self.round else settings
 
+    def inputs_in(self, preset: RunPreset) -> dict[str, str]:
+        """`inputs`, without those that a preset's settings make needless."""
+        needs = getattr(self.config(preset), "needs", lambda role: True)
+        return {role: name for role, name in self.inputs.items() if needs(role)}
+
 
 def reads(*names: str, **roles: str) -> dict[str, str]:
     """Inputs of a stage: those that play the role of their own name, and others as role=stage."""
@@ -85,6 +90,7 @@ def round_stages(number: int) -> Iterator[Stage]:
         summary=f"round {number}: tune the base model on the best of N replies",
         inputs=reads("world", "pretrain", policy=newest, reward=f"reward_{number}", **bags),
         recipe="llamalite.rejection_sampling.recipe",
+        files=("picks_from",),
         round=number,
     )
     if number == ROUNDS:

@@ -42,6 +42,11 @@ class RejectionSamplingConfig:
     replies depend on this number, not on the processes."""
     score_batch: int = 256
     """Replies scored at once."""
+    picks_from: str = ""
+    """Folder of another run, as runs/laptop-seed0: nothing is sampled here, and the base is tuned
+    on what that run's round of the same number picked. In the paper only the 70B model samples, and
+    the smaller ones learn from its picks. Or a file of picks, as a round's selected.parquet. They
+    are text, so the tokenizers may differ; the micro-world must be the same."""
     refit: SFTConfig = field(default_factory=SFTConfig)
     """How the base model is tuned on the replies kept: "similar to SFT"; its demonstrations and
     their shares are not used. Its `parallel` is the machine of the whole stage: each of its
@@ -75,3 +80,8 @@ class RejectionSamplingConfig:
             raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
         if self.selection not in ("round", "all", "random"):
             raise ValueError(f"selection is {self.selection!r}; choose round, all or random")
+
+    def needs(self, role: str) -> bool:
+        """Whether an input is read with these settings: to learn from another's picks takes the
+        base model, and the world to see that they are about it."""
+        return not self.picks_from or role in ("world", "pretrain")

@@ -24,6 +24,7 @@ from llamalite.protocols import Prompt
 from llamalite.rejection_sampling.candidates import Candidate, read_candidates, write_candidates
 from llamalite.rejection_sampling.config import RejectionSamplingConfig
 from llamalite.rejection_sampling.curves import curves_by_temperature
+from llamalite.rejection_sampling.picks import read_picks
 from llamalite.rejection_sampling.sample import sample_candidates, score_candidates
 from llamalite.rejection_sampling.select import (
     Selection,
@@ -37,7 +38,7 @@ from llamalite.sft.config import SFTConfig
 from llamalite.text.tokenizer import Tokenizer
 
 CANDIDATES, SELECTED = "candidates.parquet", "selected.parquet"
-BAG, TEACHER = "bag", "teacher"
+BAG = "bag"
 
 
 class Finetune(Protocol):
@@ -71,20 +72,21 @@ def run(
     """Write candidates, the selection, curves and the tuned model; resumes after any kill.
 
     Inputs: `world`, `pretrain` (the base, where every version's tuning begins), `policy` (the model
-    to sample from), and any number of earlier rounds whose names begin with `bag`. With `teacher`,
-    another model's finished round, nothing is sampled: its selection is learned from (the paper's
-    way for all sizes but 70B). Else replies are ranked by the reward models of `reward`, or by
-    `scoring`; `version` names the policy in the records. Every process of a shared stage calls it.
+    to sample from), and any number of earlier rounds whose names begin with `bag`. Replies are
+    ranked by the reward models of `reward`, or by `scoring`; `version` names the policy in the
+    records. With `picks_from` nothing is sampled: what another model's round picked is learned from
+    (the paper's way for all sizes but 70B), and only `pretrain` and `world` are read. Every process
+    of a shared stage calls it.
     """
     tokenizer = Tokenizer.load(inputs["pretrain"].file("tokenizer.model"))
     share = Share.among(config.refit.parallel.processes)
-    if TEACHER in inputs:
-        selection = Selection(read_candidates(inputs[TEACHER].file(SELECTED)), 0)
+    if config.picks_from:
+        selection = Selection(read_picks(config.picks_from, inputs.get("world")), 0)
         if share.leads:
             write_candidates(draft.path / SELECTED, selection.chosen)
     else:
         if scoring is None and "reward" not in inputs:
-            raise ValueError("no reward model was given; give one, a scoring or a teacher's round")
+            raise ValueError("no reward model was given; give one, a scoring or picks_from")
         device = parallel.pick_device(config.refit.parallel)
         scoring = scoring or load_scoring(inputs["reward"], tokenizer, device)
         selection = make_selection(config, inputs, draft, seed, tokenizer, scoring, version, share)
@@ -99,12 +101,13 @@ def run(
         finetune=finetune,
     )
     chosen = selection.chosen
+    scores = [c.score for c in chosen if c.score is not None]
     draft.metrics.update(
         report,
         selected=len(chosen),
         prompts_without_usable_reply=selection.left_out,
         selected_by_version=dict(sorted(Counter(c.version for c in chosen).items())),
-        selected_score=float(np.mean([c.score for c in chosen if c.score is not None])),
+        selected_score=float(np.mean(scores)) if scores else None,
     )
 
 

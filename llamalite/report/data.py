@@ -155,8 +155,10 @@ def _judges(artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
     for number in range(1, ROUNDS + 1):
         tested = _named(artifacts, f"reward_{number}", "test.json")
         if tested:
-            curves = _named(artifacts, f"rejection_sampling_{number}", "curves.json")
-            found[str(number)] = {"accuracy": _accuracy(tested), "curves": curves or []}
+            picked = f"rejection_sampling_{number}"
+            sampled = picked in artifacts and "curves.json" in artifacts[picked].files
+            curves = _json(artifacts[picked], "curves.json") if sampled else []
+            found[str(number)] = {"accuracy": _accuracy(tested), "curves": curves}
     return found
 
 

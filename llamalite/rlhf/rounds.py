@@ -6,6 +6,7 @@ Needs no torch.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from llamalite.preferences.config import PreferencesConfig
@@ -34,7 +35,8 @@ def of_round(config: Any, number: int) -> Any:
     """A stage's settings as they are in round `number`, from 1.
 
     Prompts are fresh in each round; selection is from the round's own replies up to V3 and from
-    all rounds' from V4, as in the paper. Settings that do not change come back as they are.
+    all rounds' from V4, as in the paper; picks of another run are those of its round of the same
+    number. Settings that do not change come back as they are.
     """
     apart = (number - 1) * PROMPTS_APART
     if isinstance(config, PreferencesConfig):
@@ -43,5 +45,16 @@ def of_round(config: Any, number: int) -> Any:
     if isinstance(config, RejectionSamplingConfig):
         first = config.first_prompt + apart + _SAMPLING
         own = "round" if config.selection == "all" and number < FIRST_WITH_ALL else config.selection
-        return replace(config, first_prompt=first, selection=own)
+        picks = picks_of_round(config.picks_from, number)
+        return replace(config, first_prompt=first, selection=own, picks_from=picks)
     return config
+
+
+def picks_of_round(where: str, number: int) -> str:
+    """The file of what a round of the run folder `where` has picked.
+
+    What is such a file already stays as it is, and so does "" (none).
+    """
+    if not where or where.endswith(".parquet"):
+        return where
+    return str(Path(where) / f"rejection_sampling_{number}" / "selected.parquet")

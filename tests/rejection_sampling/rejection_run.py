@@ -62,13 +62,13 @@ def run_round(artifacts, prompts, path, config=CONFIG, scoring=True, seed=0, **m
     return Artifact.open(path)
 
 
-def start(folders, prompts, path, kill_at: str = "", at_call: int = 0) -> int:
+def start(folders, prompts, path, kill_at: str = "", at_call: int = 0, picks_from="") -> int:
     """Run it in a process of its own; the exit code."""
-    return run_apart(SERVER, main, folders, prompts, path, kill_at, at_call)
+    return run_apart(SERVER, main, folders, prompts, path, kill_at, at_call, picks_from)
 
 
-def main(folders: dict[str, Path], prompts, path: Path, kill_at: str, at_call: int) -> None:
+def main(folders: dict[str, Path], prompts, path: Path, kill_at, at_call, picks_from) -> None:
     torch.set_num_threads(1)
     arm_recipe(recipe, kill_at, at_call)
     artifacts = {name: Artifact.open(folder) for name, folder in folders.items()}
-    run_round(artifacts, prompts, path, replace(CONFIG))
+    run_round(artifacts, prompts, path, replace(CONFIG, picks_from=picks_from))

@@ -152,10 +152,11 @@ def test_earlier_rounds_compete_under_the_newest_scores(whole, artifacts, prompt
     )
 
 
-def test_a_smaller_model_learns_the_teachers_selection(whole, artifacts, tmp_path):
-    inputs = {"pretrain": artifacts["pretrain"], "teacher": whole}
-    distilled = run_round(inputs, [], tmp_path / "rs", scoring=False)
-    # same base, same replies, same seed: the same model as the teacher's own round made
+def test_who_learns_from_the_picks_of_its_own_like_becomes_its_like(whole, artifacts, tmp_path):
+    config = replace(CONFIG, picks_from=str(whole.file("selected.parquet")))
+    inputs = {"pretrain": artifacts["pretrain"]}
+    distilled = run_round(inputs, [], tmp_path / "rs", config, scoring=False)
+    # same base, same replies, same seed: the same model as the other's own round made
     assert distilled.files["model.safetensors"] == whole.files["model.safetensors"]
     assert "candidates.parquet" not in distilled.files
 

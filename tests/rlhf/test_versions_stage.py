@@ -12,6 +12,7 @@ from llamalite.evaluation.config import EvaluateConfig
 from llamalite.model.checkpoint import save_model
 from llamalite.model.config import ModelConfig
 from llamalite.model.transformer import Transformer
+from llamalite.rejection_sampling.config import RejectionSamplingConfig
 from llamalite.reward.config import RewardConfig
 from llamalite.reward.model import RewardModel, save_reward_model
 from llamalite.rlhf import recipe
@@ -68,6 +69,16 @@ def test_rounds_have_fresh_prompts_and_select_from_all_only_from_v4():
     )
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     assert len({id(c) for c in configs["reward"]}) == 1
+
+
+def test_each_round_learns_from_the_same_round_of_another_run():
+    config = RejectionSamplingConfig(picks_from="runs/large-seed0")
+    found = [of_round(config, number) for number in (1, 5)]
+    assert [each.picks_from for each in found] == [
+        f"runs/large-seed0/rejection_sampling_{number}/selected.parquet" for number in (1, 5)
+    ]
+    assert of_round(found[0], 5).picks_from == found[0].picks_from  # a file is that file
+    assert of_round(RejectionSamplingConfig(), 3).picks_from == ""
 
 
 def test_every_stage_reads_only_stages_before_it():
