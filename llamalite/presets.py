@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llamalite.evaluation.config import EvaluateConfig
+from llamalite.general_reward.config import GeneralRewardConfig
 from llamalite.ghost_attention.config import GhostAttentionConfig
 from llamalite.model.config import ModelConfig
 from llamalite.ppo.config import PPOConfig
@@ -86,6 +87,7 @@ class RunPreset:
     reward: RewardConfig
     rejection_sampling: RejectionSamplingConfig
     ppo: PPOConfig
+    general_reward: GeneralRewardConfig
     versions: VersionsConfig
     ghost_attention: GhostAttentionConfig
     safety: SafetyConfig
@@ -143,6 +145,15 @@ _LAPTOP = RunPreset(
         optimizer=OptimizerConfig(lr=1e-4, schedule="constant"),
         value_lr=1e-3,
     ),
+    general_reward=GeneralRewardConfig(
+        training=RewardConfig(
+            margin="none",
+            batch_size=8,
+            optimizer=OptimizerConfig(
+                lr=5e-4, warmup_fraction=0.03, warmup_steps=5, final_lr_fraction=0.1
+            ),
+        )
+    ),
     versions=VersionsConfig(),
     ghost_attention=GhostAttentionConfig(first_prompt=60_000),  # no round's prompts again
     safety=SafetyConfig(prompts=600),
@@ -182,6 +193,7 @@ def _ci() -> RunPreset:
             held_out=32,
             evaluate_every=2,
         ),
+        general_reward=replace(_LAPTOP.general_reward, pairs=160),
         versions=VersionsConfig(
             replies=replace(
                 _LAPTOP.versions.replies,
@@ -270,6 +282,11 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
         optimizer=OptimizerConfig(lr=2e-5, warmup_fraction=0.03),
         parallel=small,
     )
+    reward = RewardConfig(
+        sequence_length=4096,
+        optimizer=replace(RewardConfig().optimizer, lr=5e-6 if name == "70b" else 1e-5),
+        parallel=small,
+    )
     return RunPreset(
         name=name,
         about=f"the paper's {name.upper()}, {gpus} GPUs",
@@ -286,14 +303,13 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
         sft=sft,
         evaluate=EvaluateConfig(exam_questions=0, max_new_tokens=1000),
         preferences=PreferencesConfig(max_new_tokens=1000),
-        reward=RewardConfig(
-            sequence_length=4096,
-            optimizer=replace(RewardConfig().optimizer, lr=5e-6 if name == "70b" else 1e-5),
-            parallel=small,
-        ),
+        reward=reward,
         rejection_sampling=RejectionSamplingConfig(max_new_tokens=1000, refit=sft),
         ppo=PPOConfig(
             max_new_tokens=1000, beta=0.01 if name in ("7b", "13b") else 0.005, parallel=small
+        ),
+        general_reward=GeneralRewardConfig(
+            max_new_tokens=1000, training=replace(reward, margin="none")
         ),
         versions=VersionsConfig(replies=EvaluateConfig(max_new_tokens=1000)),
         ghost_attention=GhostAttentionConfig(

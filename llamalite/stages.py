@@ -145,12 +145,21 @@ STAGES: tuple[Stage, ...] = (
     ),
     *(stage for number in range(1, ROUNDS + 1) for stage in round_stages(number)),
     Stage(
+        name="general_reward",
+        section="3.4.1",
+        summary="train a general reward model outside the loop, only to score the versions by",
+        inputs=reads("world", "pretrain", chat=version_stage(0)),
+        recipe="llamalite.general_reward.recipe",
+        files=("data",),
+    ),
+    Stage(
         name="versions",
         section="3.4",
         summary="compare SFT and V1 to V5 on the same prompts",
         inputs=reads(
             "world",
             reward=f"reward_{ROUNDS}",
+            general="general_reward",
             **{version.name: version.stage for version in VERSIONS},
         ),
         recipe="llamalite.rlhf.recipe",

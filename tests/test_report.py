@@ -16,6 +16,7 @@ from llamalite.evaluation.replies import summarise
 from llamalite.model.config import ModelConfig
 from llamalite.report import collect, write_report
 from llamalite.report.data import read_metrics, tokens_by_source
+from llamalite.report.page import rounds
 
 HOSTILE = "</p><script>alert('x')</script><img src=x onerror=alert(1)> {{ 7 * 7 }} \x00\x1b[31m"
 RISKS = ("illicit_and_criminal", "hateful_and_harmful", "unqualified_advice")
@@ -309,3 +310,30 @@ def test_the_mixture_is_read_in_either_form():
 
 def test_collecting_twice_gives_the_same(run):
     assert collect(run.folder) == collect(run.folder)
+
+
+def test_a_round_that_sampled_nothing_itself_has_no_curves(tmp_path):
+    folder = make_run(tmp_path / "ci-seed3", until="world")
+    for stage, results in (("reward_1", {"models": {}}), ("rejection_sampling_1", None)):
+        with drafting(folder / stage, stage, {}, {}, 3) as draft:
+            if results is not None:
+                write_json(draft.path / "test.json", results)
+    assert collect(folder)["judges"] == {"1": {"accuracy": {}, "curves": []}}
+    assert "What was run" in write_report(folder).read_text()
+
+
+def test_the_versions_are_shown_as_every_judge_sees_them():
+    gold = chat_results(0.5, "It is.", KINDS)
+    wins = {
+        judge: {"half_ties": score(mean)}
+        for judge, mean in (
+            ("raters", 0.52),
+            ("reward model", 0.71),
+            ("general reward model", 0.47),
+        )
+    }
+    versions = {"SFT": {"gold": gold}, "V1": {"gold": gold, "wins": {"helpfulness": wins}}}
+    drawn = list(rounds(versions))[-1].drawing.svg()
+    assert "general reward model: V1 0.47" in drawn
+    del wins["general reward model"]  # of a run made before there was one
+    assert "reward model: V1 0.71" in list(rounds(versions))[-1].drawing.svg()

@@ -39,7 +39,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("scoring", "prompt_mix", "preferences/*", "reward/*"),
             *("rejection_sampling/*", "ppo/*", "rlhf/*", "ghost_attention/*", "red_teaming/*"),
-            "safety/*",
+            *("safety/*", "general_reward/*"),
         ),
     ),
     "evaluation": (

@@ -49,7 +49,10 @@ _ROUND_SOURCES = (
     *("scoring.py", "prompt_mix.py"),
 )
 _SAFETY_DATA_SOURCES = (*_RUN_SOURCES, "safety/scaling.py", "claims/safety_data.py")
-_MEASURE_SOURCES = (*_ROUND_SOURCES, "claims", "plan.py", "presets.py", "stages.py")
+_MEASURE_SOURCES = (
+    *_ROUND_SOURCES,
+    *("general_reward", "claims", "plan.py", "presets.py", "stages.py"),
+)
 
 
 @dataclass(frozen=True)

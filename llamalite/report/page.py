@@ -232,15 +232,16 @@ def rounds(versions: Mapping[str, Any]) -> Iterator[Plate]:
     for axis in ("helpfulness", "safety"):
         wins = {
             judge: each(lambda v, axis=axis, judge=judge: _win_rate(v, axis, judge))
-            for judge in ("raters", "reward model")
+            for judge in ("raters", "reward model", "general reward model")
         }
         if any(wins.values()):
             yield Plate(
                 figures.scores_by_kind(
                     wins, f"Win rate over the first version: {axis}", "win rate, ties count half"
                 ),
-                "Three simulated raters, and the newest reward model as judge (figure 11). Where "
-                "they part, the reward model is served and not the reader.",
+                "Three simulated raters, the newest reward model, and a general one that no "
+                "training step listened to (figure 11, section 3.4.1). Where the newest parts from "
+                "the others, it is served and not the reader.",
                 source,
             )
 
@@ -273,8 +274,8 @@ def red_team(campaign: Mapping[str, Any]) -> Iterator[Plate]:
 
 
 def _win_rate(version: Mapping[str, Any], axis: str, judge: str) -> Any:
-    found = version.get("wins", {}).get(axis)
-    return found and found[judge]["half_ties"]
+    found = version.get("wins", {}).get(axis, {}).get(judge)
+    return found and found["half_ties"]
 
 
 def tuned(data: Mapping[str, Any]) -> Iterator[Plate]:

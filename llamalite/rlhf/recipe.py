@@ -1,7 +1,8 @@
 """The stage `versions`: SFT and V1 to V5 on the same prompts. Llama 2, sections 3.4 and 5.1.
 
 Every version answers the same test prompts. Its replies are graded by the truth, scored by the
-newest reward models, and compared with the first version's by three raters and by these models.
+newest reward models and by a general one from outside the loop, and compared with the first
+version's by three raters and by these models.
 """
 
 from __future__ import annotations
@@ -26,17 +27,21 @@ from llamalite.evaluation.win_rate import (
     win_rate,
     win_rate_of_ratings,
 )
+from llamalite.general_reward.config import GENERAL
 from llamalite.model.checkpoint import load_model, read_json
 from llamalite.parallel import pick_device
 from llamalite.protocols import ADVERSARIAL, BORDERLINE, Annotator, Grader, Guideline, Prompt
 from llamalite.reward.config import GUIDELINES
+from llamalite.reward.scorer import RewardScorer
 from llamalite.reward.scoring import load_scoring
 from llamalite.rlhf.config import VersionsConfig
 from llamalite.rlhf.versions import BASELINE, VERSIONS
-from llamalite.scoring import score_replies
+from llamalite.scoring import Scoring, score_replies
 from llamalite.text.tokenizer import Tokenizer
 
 RESULTS = "versions.json"
+SCORERS = (*GUIDELINES, GENERAL)
+"""Reward models that score every reply: the loop's newest two, and the one apart from it."""
 _FIRST_RATER = 500
 """Number of the first rater; those who collect preferences count from 0."""
 
@@ -50,7 +55,10 @@ class Judges(NamedTuple):
 
 
 def run(config: VersionsConfig, inputs: dict[str, Artifact], draft: Draft, seed: int) -> None:
-    """Write versions.json. Inputs: `world`, `reward` (the newest) and each version by its name.
+    """Write versions.json.
+
+    Inputs: `world`, `reward` (the newest), `general` (of the stage general_reward) and each version
+    by its name.
 
     Called again on a draft that was cut short, it samples no version's replies twice.
     """
@@ -59,7 +67,7 @@ def run(config: VersionsConfig, inputs: dict[str, Artifact], draft: Draft, seed:
         version.name: sampled(config, judges.prompts, inputs[version.name], draft, seed)
         for version in VERSIONS
     }
-    scoring = load_scoring(inputs["reward"], device=pick_device())
+    scoring = load_judges(inputs["reward"], inputs["general"])
     scores = {
         name: score_replies(scoring, judges.prompts, [reply.text for reply in replies])
         for name, replies in written.items()
@@ -69,15 +77,14 @@ def run(config: VersionsConfig, inputs: dict[str, Artifact], draft: Draft, seed:
         for name, replies in written.items()
     }
     edges = {
-        guideline: histogram_edges([each[guideline] for each in scores.values()], config.bins)
-        for guideline in GUIDELINES
+        scorer: histogram_edges([each[scorer] for each in scores.values()], config.bins)
+        for scorer in SCORERS
     }
     versions = {
         name: {
             "gold": without_items(summarise(items, config.replies.resamples)),
             "scores": {
-                guideline: score_summary(scores[name][guideline], edges[guideline])
-                for guideline in GUIDELINES
+                scorer: score_summary(scores[name][scorer], edges[scorer]) for scorer in SCORERS
             },
         }
         for name, items in graded.items()
@@ -110,6 +117,14 @@ def open_world(world: Artifact, config: VersionsConfig, seed: int) -> Judges:
     return Judges(held_out_prompts(opened, config.replies), micro_world.Grader(opened), raters)
 
 
+def load_judges(reward: Artifact, general: Artifact) -> Scoring:
+    """The newest reward models and the general one, side by side; the rule combines the newest."""
+    device = pick_device()
+    newest = load_scoring(reward, device=device)
+    apart = RewardScorer.load(general.path / GENERAL, device=device)
+    return newest._replace(rewards={**newest.rewards, GENERAL: apart})
+
+
 def sampled(
     config: VersionsConfig, prompts: Sequence[Prompt], version: Artifact, draft: Draft, seed: int
 ) -> list[Reply]:
@@ -131,9 +146,11 @@ def wins(
     guideline: Guideline,
     seed: int,
 ) -> dict[str, Any]:
-    """Win rates of a version over the baseline on one axis, by raters and by the reward model.
+    """Win rates of a version over the baseline on one axis, by raters and by reward models.
 
-    Helpfulness is compared on ordinary prompts, safety on adversarial ones (figure 11).
+    Helpfulness is compared on ordinary prompts, safety on adversarial ones (figure 11). The general
+    reward model has one score for both: where the newest finds a climb and it does not, the
+    policies serve the newest's taste (section 3.4.1).
     """
     chosen = [i for i, prompt in enumerate(judges.prompts) if axis_of(prompt) == guideline]
     if not chosen:
@@ -146,11 +163,11 @@ def wins(
         guideline,
         seed,
     )
-    ours, theirs = ([scores[each][guideline][i] for i in chosen] for each in (name, BASELINE))
-    return {
-        "raters": plain(win_rate_of_ratings(ratings)),
-        "reward model": plain(win_rate(outcomes_of_scores(ours, theirs))),
-    }
+    found = {"raters": plain(win_rate_of_ratings(ratings))}
+    for judge, scorer in (("reward model", guideline), ("general reward model", GENERAL)):
+        ours, theirs = ([scores[each][scorer][i] for i in chosen] for each in (name, BASELINE))
+        found[judge] = plain(win_rate(outcomes_of_scores(ours, theirs)))
+    return found
 
 
 def axis_of(prompt: Prompt) -> Guideline | None:

@@ -1,6 +1,7 @@
 """The comparison of versions: axes, histograms, samples, and a whole stage on random models."""
 
 import json
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 
@@ -120,9 +121,13 @@ def inputs(tmp_path_factory):
         for name in ("helpfulness", "safety"):
             save_reward_model(path / name, RewardModel(config), tokenizer, name)
 
+    def general(path):
+        save_reward_model(path / "general", RewardModel(config), tokenizer, "general")
+
     torch.manual_seed(0)
     made = {version.name: artifact(folder, version.stage, chat) for version in VERSIONS}
     made["reward"] = artifact(folder, "reward_5", rewards, RewardConfig())
+    made["general"] = artifact(folder, "general_reward", general)
     made["world"] = artifact(folder, "world", lambda path: WORLD.save(path / "world.json"))
     return made
 
@@ -151,7 +156,26 @@ def test_all_versions_answer_and_are_judged(inputs, tmp_path):
 def test_a_version_that_is_the_first_one_again_ties_with_it(inputs, tmp_path):
     same = inputs | {"V5": inputs["SFT"]}
     found = results(same, tmp_path / "versions")["versions"]["V5"]["wins"]
-    assert found["helpfulness"]["reward model"]["tie"] == 1
+    for judge in ("reward model", "general reward model"):
+        assert found["helpfulness"][judge]["tie"] == 1
+
+
+def test_the_general_reward_model_judges_both_axes(inputs, tmp_path):
+    # with the safety model in its place, it says what the safety model says, also of helpfulness
+    def same(path):
+        shutil.copytree(inputs["reward"].path / "safety", path / "general")
+
+    general = artifact(tmp_path, "general_reward", same)
+    found = results(inputs | {"general": general}, tmp_path / "versions")
+    assert found["edges"]["general"] == found["edges"]["safety"] != found["edges"]["helpfulness"]
+    for version in found["versions"].values():
+        assert version["scores"]["general"] == version["scores"]["safety"]
+    wins = found["versions"]["V5"]["wins"]
+    assert wins["safety"]["general reward model"] == wins["safety"]["reward model"]
+    assert wins["helpfulness"]["general reward model"] != wins["helpfulness"]["reward model"]
+    assert set(found["samples"][0]["replies"]["V1"]["scores"]) == {
+        *("helpfulness", "safety", "general")
+    }
 
 
 def test_a_killed_comparison_samples_no_version_twice(inputs, tmp_path, monkeypatch):
