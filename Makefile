@@ -45,8 +45,8 @@ notebooks: setup ## run the text notebooks and renew their .ipynb with outputs (
 book: setup ## the book, into _build/html; a warning is an error
 	$(BIN)/python tools/book.py $(ARGS)
 
-bench: setup ## speed and memory beside transformers and litgpt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps litgpt==0.5.13
+bench: setup ## speed beside transformers, litgpt and trl
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps litgpt==0.5.13 trl==1.16.0 accelerate==1.15.0
 	$(BIN)/python -m benchmarks $(ARGS)
 
 setup-run: $(VENV)/.run-stamp

@@ -1,11 +1,11 @@
-"""All benchmarks, or one: python -m benchmarks [sampling | training] [options of that one]."""
+"""All benchmarks, or one: python -m benchmarks [training | sampling | ...] [its options]."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-PARTS = ("training", "sampling")
+PARTS = ("training", "sampling", "rejection_sampling", "reward", "ppo")
 
 
 def main(arguments: list[str]) -> None:

@@ -6,8 +6,6 @@ the same weights; repeats are interleaved, and the ratio is the median of side-b
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 from collections.abc import Callable
 from typing import Any
@@ -18,11 +16,10 @@ from benchmarks.peers import (
     SHAPES,
     check_same_function,
     interleaved,
-    machine,
-    median_ratio,
     shape,
     transformers_peer,
 )
+from benchmarks.reporting import make_parser, print_report, summary
 from llamalite.model.config import SamplingConfig
 from llamalite.model.generate import generate
 from llamalite.model.transformer import Transformer
@@ -70,66 +67,33 @@ def measure(
         ),
     }
     seconds = interleaved(runs, repeats)
-    return {
-        "size": size,
-        "shape": shape(config),
-        "goal": GOALS[size],
-        "runs": {
-            name: {
-                "ms_per_step": 1000 * statistics.median(times) / new_tokens,
-                "tokens_per_second": prompts * new_tokens / statistics.median(times),
-                "times_as_fast": median_ratio(seconds["transformers"], times),
-                "seconds": times,
-            }
-            for name, times in seconds.items()
-        },
-    }
-
-
-def show(results: list[dict[str, Any]]) -> None:
-    """Print the results as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("model", "program", title="Sampling")
-    for heading in ("ms / step", "tokens / s", "times as fast", "goal"):
-        table.add_column(heading, justify="right")
-    for result in results:
-        for name, run in result["runs"].items():
-            table.add_row(
-                result["size"],
-                name,
-                f"{run['ms_per_step']:.2f}",
-                f"{run['tokens_per_second']:,.0f}",
-                f"{run['times_as_fast']:.2f}",
-                f"{result['goal']}" if name == "llamalite" else "",
-            )
-        table.add_section()
-    Console().print(table)
+    found = summary(seconds, "transformers", prompts * new_tokens, "tokens")
+    for run in found.values():
+        run["ms_per_step"] = 1000 * statistics.median(run["seconds"]) / new_tokens
+    return {"size": size, "shape": shape(config), "goal": GOALS[size], "runs": found}
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Parse the command line, measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sizes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    parser = make_parser(__doc__, repeats=7)
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--prompt-length", type=int, default=32, help="tokens")
     parser.add_argument("--new-tokens", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     results = [
         measure(size, options.prompts, options.prompt_length, options.new_tokens, options.repeats)
         for size in options.sizes
     ]
-    report = {"benchmark": "sampling", "machine": machine(), "results": results}
-    if options.json:
-        print(json.dumps(report, indent=2))
-    else:
-        show(results)
-    return report
+    return print_report(
+        {"benchmark": "sampling", "results": results},
+        options.json,
+        {
+            "ms / step": lambda run: f"{run['ms_per_step']:.2f}",
+            "tokens / s": lambda run: f"{run['tokens_per_second']:,.0f}",
+        },
+        ours="llamalite",
+    )
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ median of side-by-side ratios.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import statistics
 import time
@@ -24,11 +22,10 @@ from benchmarks.peers import (
     SHAPES,
     check_same_function,
     interleaved,
-    machine,
-    median_ratio,
     peer_logits,
     shape,
 )
+from benchmarks.reporting import make_parser, print_report, summary
 from llamalite.model.loss import next_token_loss
 from llamalite.model.transformer import Transformer
 from llamalite.training import make_optimizer
@@ -114,6 +111,9 @@ def measure(size: str, repeats: int, peak: float) -> dict[str, Any]:
     weights = config.n_parameters - config.vocab_size * config.dim
     attention = 12 * config.n_layers * config.n_heads * config.head_dim * LENGTH
     flops = (6 * weights + attention) * rows * LENGTH
+    found = summary(seconds, fastest, rows * LENGTH, "tokens")
+    for name, run in found.items():
+        run["share_of_matmul_peak"] = flops / medians[name] / peak
     return {
         "size": size,
         "shape": shape(config),
@@ -122,44 +122,17 @@ def measure(size: str, repeats: int, peak: float) -> dict[str, Any]:
         "faster_peer": fastest,
         "compile_seconds": compile_seconds,
         "steps_that_pay": math.ceil(compile_seconds / saved) if saved > 0 else None,
-        "runs": {
-            name: {
-                "tokens_per_second": rows * LENGTH / medians[name],
-                "times_as_fast": median_ratio(seconds[fastest], times),
-                "share_of_matmul_peak": flops / medians[name] / peak,
-                "seconds": times,
-            }
-            for name, times in seconds.items()
-        },
+        "runs": found,
     }
 
 
-def show(report: dict[str, Any]) -> None:
-    """Print the results as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    table = Table("model", "program", title="Training")
-    for heading in ("tokens / s", "times as fast", "goal", "share of fp32 peak"):
-        table.add_column(heading, justify="right")
-    for result in report["results"]:
-        for name, run in result["runs"].items():
-            table.add_row(
-                result["size"],
-                name,
-                f"{run['tokens_per_second']:,.0f}",
-                f"{run['times_as_fast']:.2f}",
-                f"{result['goal']}" if name == OURS else "",
-                f"{run['share_of_matmul_peak']:.0%}",
-            )
-        table.add_section()
-    console.print(table)
-    console.print(f"fp32 matrix product: {report['matmul_flops'] / 1e9:.0f} GFLOP/s")
+def show_compiling(report: dict[str, Any]) -> None:
+    """Print what the table has no room for."""
+    print(f"fp32 matrix product: {report['matmul_flops'] / 1e9:.0f} GFLOP/s")
     for result in report["results"]:
         pays = result["steps_that_pay"]
         when = f"pays after {pays} steps" if pays else "did not pay here"
-        console.print(
+        print(
             f"{result['size']}: faster peer {result['faster_peer']}; "
             f"compiling took {result['compile_seconds']:.1f} s and {when}"
         )
@@ -167,24 +140,22 @@ def show(report: dict[str, Any]) -> None:
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Parse the command line, measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sizes", nargs="+", choices=SHAPES, default=list(SHAPES))
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser = make_parser(__doc__, repeats=9)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     peak = matmul_peak()
-    report = {
-        "benchmark": "training",
-        "machine": machine(),
-        "matmul_flops": peak,
-        "results": [measure(size, options.repeats, peak) for size in options.sizes],
-    }
-    if options.json:
-        print(json.dumps(report, indent=2))
-    else:
-        show(report)
+    results = [measure(size, options.repeats, peak) for size in options.sizes]
+    report = print_report(
+        {"benchmark": "training", "matmul_flops": peak, "results": results},
+        options.json,
+        {
+            "tokens / s": lambda run: f"{run['tokens_per_second']:,.0f}",
+            "share of fp32 peak": lambda run: f"{run['share_of_matmul_peak']:.0%}",
+        },
+        OURS,
+    )
+    if not options.json:
+        show_compiling(report)
     return report
 
 

@@ -6,7 +6,12 @@ import pytest
 import torch
 from small_models import make_model, small_config
 
-from benchmarks import peers, sampling
+from benchmarks import peers, ppo, rejection_sampling, reward, sampling
+from benchmarks.plain_ppo import PlainPPO
+from llamalite.ppo.config import PPOConfig
+from llamalite.ppo.module import ActorCritic, Policy, PPOModule, ValueModel
+from llamalite.ppo.rollout import MiniBatch
+from llamalite.reward.model import RewardModel
 
 
 @pytest.mark.parametrize("peer", ["transformers", "litgpt"])
@@ -42,5 +47,57 @@ def test_sampling_benchmark_reports_every_run(capsys):
     assert result["shape"]["parameters"] == 1_000_576
     assert result["runs"]["transformers"]["times_as_fast"] == 1
     assert len(result["runs"]) == 5
-    sampling.show(report["results"])
+    sampling.main([*options, "--threads", str(torch.get_num_threads())])
     assert "times as fast" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("part", "options"),
+    [
+        (rejection_sampling, ["--prompts", "2", "--samples", "3", "--new-tokens", "3"]),
+        (ppo, ["--replies", "8", "--new-tokens", "3"]),
+        (reward, ["--pairs", "8"]),
+    ],
+    ids=["rejection sampling", "ppo", "reward"],
+)
+def test_benchmarks_of_alignment_report_both_programs(part, options, capsys):
+    threads = ["--threads", str(torch.get_num_threads())]
+    part.main([*options, *threads, "--sizes", "1.0M", "--repeats", "1", "--json"])
+    [result] = json.loads(capsys.readouterr().out)["results"]
+    assert "llamalite" in result["runs"]
+    assert any(run["times_as_fast"] == 1 for run in result["runs"].values())
+    assert all(run["seconds"][0] > 0 for run in result["runs"].values())
+
+
+def test_the_plain_ppo_computes_the_same_loss():
+    """So that the two programs do the same work, and ours is right as far as the plain one is."""
+    torch.manual_seed(0)
+    chat = make_model(small_config("gqa"))
+    judge = RewardModel.from_chat(chat)
+    config = PPOConfig(
+        max_new_tokens=5, batch_size=6, mini_batch_size=6, held_out=0, evaluate_every=0
+    )
+    plain = PlainPPO(**ppo.plain_models(chat, judge), config=config)
+    prompts_BP = torch.randint(0, chat.config.vocab_size, (6, 4))
+    batch = plain.rollout(prompts_BP)
+    for name in ("old", "values", "advantages", "returns"):  # so that ratios differ, and clips bite
+        batch[name] = batch[name] + 0.3 * torch.randn(batch[name].shape)
+    policy, value = Policy(chat.config), ValueModel(chat.config)
+    policy.transformer.load_state_dict(chat.state_dict())
+    value.load_state_dict(judge.state_dict())
+    critic = ActorCritic(policy, value, clip=0.2, value_clip=0.2, entropy_bonus=0.0)
+    ours, _ = PPOModule.loss_and_metrics(
+        critic,
+        MiniBatch(
+            batch["rows"],
+            torch.full((6,), 4),
+            batch["rows"][:, 4:],
+            torch.ones(6, 5, dtype=torch.bool),
+            batch["old"],
+            batch["values"],
+            batch["advantages"],
+            batch["returns"],
+        ),
+    )
+    theirs = plain.loss(batch)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
