@@ -60,3 +60,25 @@ def comparisons(preset: RunPreset) -> dict[str, Any]:
 def long_bags(preset: RunPreset) -> tuple[int, int]:
     """Prompts of L1, and replies to each."""
     return LONG_BAGS.get(preset.name, LONG_BAGS["laptop"])
+
+
+GHOST_DIALOGUES = {"ci": 12, "laptop": 60}
+"""Dialogues of G1, the same for the model with Ghost Attention and without."""
+SAFETY_PROMPTS = {"ci": (42, 21), "laptop": (420, 210)}
+"""Adversarial and borderline test prompts of the studies of safety tuning. The paper has 210
+borderline ones; adversarial ones are a multiple of the 21 cells of risk and attack."""
+
+
+def ghost_dialogues(preset: RunPreset) -> int:
+    """Dialogues of G1."""
+    return GHOST_DIALOGUES.get(preset.name, GHOST_DIALOGUES["laptop"])
+
+
+def safety_prompts(preset: RunPreset) -> dict[str, int]:
+    """Settings of `evaluate` that the studies of safety tuning change."""
+    adversarial, borderline = SAFETY_PROMPTS.get(preset.name, SAFETY_PROMPTS["laptop"])
+    return {
+        "prompts_per_kind": prompts_per_kind(preset),
+        "adversarial_prompts": adversarial,
+        "borderline_prompts": borderline,
+    }

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llamalite.artifacts import digest, sha256_of, to_plain
-from llamalite.claims.stages import STUDY_STAGES, find_stage
+from llamalite.claims.stages import SAFETY_DATA, STUDY_STAGES, find_stage
 from llamalite.claims.study import Study, with_settings
 from llamalite.presets import RunPreset
 from llamalite.stages import STAGES, Stage
@@ -38,6 +38,7 @@ _ROUND_SOURCES = (
     *("preferences", "reward", "rejection_sampling", "ppo", "rlhf", "ghost_attention", "safety"),
     *("scoring.py", "prompt_mix.py"),
 )
+_SAFETY_DATA_SOURCES = (*_RUN_SOURCES, "safety/scaling.py", "claims/safety_data.py")
 _MEASURE_SOURCES = (*_ROUND_SOURCES, "claims", "plan.py", "presets.py", "stages.py")
 
 
@@ -212,4 +213,6 @@ def _stage_jobs(
 
 def _sources(stage: Stage) -> tuple[str, ...]:
     """What decides a stage's numbers: of those after the rounds' beginning, the rounds' too."""
+    if stage.name == SAFETY_DATA:
+        return _SAFETY_DATA_SOURCES
     return _ROUND_SOURCES if stage.round or stage in STUDY_STAGES else _RUN_SOURCES

@@ -5,6 +5,10 @@ from __future__ import annotations
 from llamalite.stages import STAGES, Stage, reads
 
 PPO = "ppo"
+GHOST_ATTENTION = "ghost_attention_0"
+"""Of version 0, which is the SFT model; the number is no part of the stage's kind."""
+SAFETY = "safety_0"
+SAFETY_DATA = "safety_data"
 STUDY_STAGES = (
     Stage(
         name=PPO,
@@ -12,6 +16,27 @@ STUDY_STAGES = (
         summary="PPO from the SFT model against the first reward models, without the rounds",
         inputs=reads("world", policy="sft", reward="reward_1"),
         recipe="llamalite.ppo.recipe",
+    ),
+    Stage(
+        name=GHOST_ATTENTION,
+        section="3.3",
+        summary="Ghost Attention on the SFT model, without the rounds",
+        inputs=reads("world", policy="sft"),
+        recipe="llamalite.ghost_attention.recipe",
+    ),
+    Stage(
+        name=SAFETY_DATA,
+        section="4.2.3",
+        summary="fine-tune on all helpful demonstrations and part of the safety data",
+        inputs=reads("world", "pretrain"),
+        recipe="llamalite.claims.safety_data",
+    ),
+    Stage(
+        name=SAFETY,
+        section="4.2.4",
+        summary="context distillation into the SFT model, gated by the first reward models",
+        inputs=reads("world", policy="sft", reward="reward_1"),
+        recipe="llamalite.safety.recipe",
     ),
 )
 

@@ -23,6 +23,9 @@ STUDY_MODULES = (
     "llamalite.claims.studies_sampling",
     "llamalite.claims.studies_ppo",
     "llamalite.claims.studies_rounds",
+    "llamalite.claims.studies_ghost",
+    "llamalite.claims.studies_safety",
+    "llamalite.claims.studies_distillation",
 )
 
 Arms = Mapping[str, RunPreset]
