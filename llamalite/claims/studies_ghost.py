@@ -88,10 +88,10 @@ def instructions_hold(finished: Finished) -> dict[str, Any]:
     for label, name in (("after", WITH), ("before", WITHOUT)):
         plain = recorded["models"][label]["plain"]["spurious"]
         found[f"shown unasked, {name}"] = plain["over_turns"]["mean"]
-    return compared(kept[WITH], kept[WITHOUT]) | found
+    return kept_by_both(kept[WITH], kept[WITHOUT]) | found
 
 
-def compared(
+def kept_by_both(
     tuned: Sequence[Sequence[bool]], untuned: Sequence[Sequence[bool]]
 ) -> dict[str, list[float]]:
     """What the rule is about, from whether each reply of the same dialogues is kept, by turn.

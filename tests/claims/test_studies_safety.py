@@ -12,7 +12,7 @@ from llamalite.claims.jobs import StageJob, plan_jobs, stages_until, study_confi
 from llamalite.claims.safety_data import SafetyDataConfig, mix
 from llamalite.claims.stages import STUDY_STAGES
 from llamalite.claims.studies_distillation import best
-from llamalite.claims.studies_ghost import compared
+from llamalite.claims.studies_ghost import kept_by_both
 from llamalite.claims.studies_safety import courses, rises
 from llamalite.presets import get_preset
 from llamalite.sft.config import SFTConfig
@@ -22,7 +22,7 @@ from llamalite.world.vendors import demonstrations
 LAPTOP = get_preset("laptop")
 
 
-def constant(n=200, **values):
+def constant(n=200, /, **values):
     """Metrics of n equal items each."""
     return {name: [float(value)] * n for name, value in values.items()}
 
@@ -204,7 +204,7 @@ def test_dialogues_count_from_a_turn_that_both_models_reach():
     yes, no = True, False
     tuned = [[yes] * 22, [yes] * 19 + [no, no, yes], [yes] * 5, [no, yes]]
     untuned = [[yes] + [no] * 21, [no] * 22, [yes, yes, yes, yes], [yes] * 22]
-    found = compared(tuned, untuned)
+    found = kept_by_both(tuned, untuned)
     # the fourth dialogue ends at turn 2, the third at turn 4
     assert found["kept at turn 1, with"] == [1, 1, 1]
     assert found["kept at turn 1, without"] == [1, 0, 1]
@@ -216,10 +216,10 @@ def test_dialogues_count_from_a_turn_that_both_models_reach():
 
 
 def test_turns_nobody_reaches_decide_nothing():
-    found = compared([[True] * 6], [[False] * 6])
+    found = kept_by_both([[True] * 6], [[False] * 6])
     _, findings = all_studies()["G1"].rule.judge([found] * 3)
     assert {f.verdict for f in findings if "turn 20" in f.condition} == {"not_shown"}
-    _, findings = all_studies()["G1"].rule.judge([compared([[True]], [[]])] * 3)
+    _, findings = all_studies()["G1"].rule.judge([kept_by_both([[True]], [[]])] * 3)
     assert {f.verdict for f in findings} == {"not_shown"}
 
 
