@@ -1,7 +1,8 @@
 """How much the studies train and measure at each scale.
 
 At `laptop` three seeds of the studies of pretraining and fine-tuning take half an hour; those of
-reward models, raters and L1 are meant to take 8 minutes of one thread more for each seed.
+reward models, raters and L1 are meant to take 8 minutes of one thread more for each seed, and so
+are, each, G1, F1 with F2, and F3 with F4.
 """
 
 from __future__ import annotations
