@@ -229,7 +229,8 @@ def check_processes(stage: Stage, config: Any, group: Group) -> None:
     if wanted > 1:
         raise ValueError(
             f"{stage.kind}.{where} is set up for {wanted} processes, but one does this stage "
-            f"alone; set {stage.kind}.{where}.data_parallel x tensor_parallel to 1"
+            f"alone; set {stage.kind}.{where}.data_parallel x tensor_parallel to 1, or stop before "
+            "it with --until"
         )
 
 
