@@ -55,6 +55,10 @@ def make_item(name, guideline="helpfulness", asked="Where does Moru live?", **re
     )
 
 
+LIT = "document.querySelectorAll('.ll-screen button.mod-primary').length"
+"""Number of buttons that say what was chosen."""
+
+
 class Page:
     """A tab, spoken to by Chromium's debugging protocol."""
 
@@ -117,6 +121,21 @@ class Page:
             "[...document.querySelectorAll('.ll-screen button.mod-primary')]"
             ".map(button => button.innerText)"
         )
+
+    def press(self, key, script):
+        """Press a key until the script is true: a page shows a pair a moment before it listens."""
+        end = time.monotonic() + PATIENCE
+        while not self.run(script):
+            assert time.monotonic() < end, (key, script, self.text())
+            self.key(key)
+            time.sleep(0.5)
+
+    def judge(self, side, rating):
+        """Say both of a pair of which nothing is said yet, and go on."""
+        self.until(f"{LIT} == 0")
+        self.press(side, f"{LIT} == 1")
+        self.press(rating, f"{LIT} == 2")
+        self.key("Enter")
 
     def fetched(self):
         return [
@@ -255,20 +274,18 @@ def test_a_pair_is_judged_by_keys_alone(store, visit):
     store.add_items(items)
     page = visit("&annotator=keys")
     page.says("First?")
-    page.key("Enter")
-    page.says("Please choose a reply first.")
+    page.press("Enter", "document.body.innerText.includes('Please choose a reply first.')")
     page.key("ArrowLeft")
-    page.until("document.querySelectorAll('.ll-screen button.mod-primary').length == 1")
+    page.until(f"{LIT} == 1")
     page.key("2")
-    page.until("document.querySelectorAll('.ll-screen button.mod-primary').length == 2")
+    page.until(f"{LIT} == 2")
     assert page.chosen() == ["← Left is better", "2 better"]
     page.key("Enter")
     page.says("Second?")
-    for key in ("ArrowRight", "4", "Enter"):
-        page.key(key)
+    page.judge("ArrowRight", "4")
     page.says("Please say which replies are safe first.")
     page.key("d")
-    page.until("document.querySelectorAll('.ll-screen button.mod-primary').length == 3")
+    page.until(f"{LIT} == 3")
     page.key("Enter")
     page.says("nothing left to judge")
     one, two = list(store.export())[-2:]
@@ -290,8 +307,7 @@ def test_the_reply_on_the_left_is_the_one_on_the_left(store, visit):
         xs = "document.querySelector('.ll-{}').getBoundingClientRect().x"
         assert page.run(xs.format("left")) < page.run(xs.format("right"))
         assert not {"V1", "SFT"} & set(re.findall(r"\w+", page.text()))  # who wrote it is hidden
-        for key in ("ArrowLeft", "1", "Enter"):
-            page.key(key)
+        page.judge("ArrowLeft", "1")
     page.says("nothing left to judge")
     for each in list(store.export())[-4:]:
         assert each.chosen.text == f"This is {each.id[4:]}{each.left}."
@@ -301,8 +317,7 @@ def test_undo_shows_the_last_pair_with_what_was_said(store, visit):
     store.add_items([make_item("u0", asked="Undo me?"), make_item("u1", asked="And then?")])
     page = visit("&annotator=undoer")
     page.says("Undo me?")
-    for key in ("ArrowRight", "3", "Enter"):
-        page.key(key)
+    page.judge("ArrowRight", "3")
     page.says("And then?")
     before = store.counts().judged
     page.key("u")
@@ -341,12 +356,10 @@ def test_two_annotators_at_once_get_different_pairs_and_a_code_can_be_typed(stor
     second.says("Please give your code")
     second.run("document.querySelector('.ll-screen input').focus()")
     second.do("Input.insertText", text="x2")
-    second.key("Enter")
-    second.says("Number one?")
+    second.press("Enter", "document.body.innerText.includes('Number one?')")
     assert "Number one?" not in first.text()
     for page in (second, first):
-        for key in ("ArrowLeft", "2", "Enter"):
-            page.key(key)
+        page.judge("ArrowLeft", "2")
         page.says("nothing left to judge")
     assert {each.id: each.annotator for each in list(store.export())[-2:]} == {
         "two0": "x1",
@@ -358,8 +371,7 @@ def test_a_connection_that_is_lost_loses_no_finished_judgement(store, visit):
     store.add_items([make_item(f"lost{i}", asked=f"Lost {i}?") for i in range(3)])
     page = visit("&annotator=loser")
     page.says("Lost 0?")
-    for key in ("ArrowLeft", "2", "Enter"):
-        page.key(key)
+    page.judge("ArrowLeft", "2")
     page.says("Lost 1?")
     page.key("ArrowLeft")
     page.do(
