@@ -1,7 +1,8 @@
 """PPO as one would write it in an afternoon on `transformers`: the peer of our own.
 
-The same algorithm with the same constants: replies by `generate`, whole logits from the library's
-models, a reward for the last token less the KL to a frozen reference, GAE, clipped losses.
+The same algorithm with the same constants: replies by `generate`, logits only where
+replies are, no cache where nothing is sampled, a reward for the last token less the KL to a frozen
+reference, GAE, clipped losses.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class PlainPPO:
         )
         width = rows_BT.shape[1] - prompts_BP.shape[1]
         parts = rows_BT.split(AT_ONCE)
-        scores_B = torch.cat([self.reward(part).logits[:, 0] for part in parts])
+        scores_B = torch.cat([self.reward(part, use_cache=False).logits[:, 0] for part in parts])
         old_BR = torch.cat([self.logprobs(self.policy, part, width) for part in parts])
         reference_BR = torch.cat([self.logprobs(self.reference, part, width) for part in parts])
         values_BR = torch.cat([self.values(part, width) for part in parts])
@@ -84,12 +85,12 @@ class PlainPPO:
 
     def logprobs(self, model: Any, rows_BT: Tensor, width: int) -> Tensor:
         """Of the last `width` tokens."""
-        logprobs_BTV = model(rows_BT).logits[:, :-1].log_softmax(-1)
-        return logprobs_BTV.gather(-1, rows_BT[:, 1:, None])[:, -width:, 0]
+        logits_BRV = model(rows_BT, use_cache=False, logits_to_keep=width + 1).logits[:, :-1]
+        return logits_BRV.log_softmax(-1).gather(-1, rows_BT[:, -width:, None])[..., 0]
 
     def values(self, rows_BT: Tensor, width: int) -> Tensor:
         """Before each of the last `width` tokens."""
-        return self.value(rows_BT).logits[:, :-1, 0][:, -width:]
+        return self.value(rows_BT, use_cache=False).logits[:, -width - 1 : -1, 0]
 
     def advantages(self, rewards_BR: Tensor, values_BR: Tensor) -> Tensor:
         """GAE from the last token to the first."""

@@ -91,7 +91,8 @@ def plain_training(chat: Transformer, pairs: Sequence[Pair]) -> Callable[[], Non
             rows = [torch.from_numpy(p.chosen).long() for p in few]
             rows += [torch.from_numpy(p.rejected).long() for p in few]
             ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=FILLER)
-            scores = model(ids, attention_mask=(ids != FILLER).long()).logits[:, 0]
+            mask = (ids != FILLER).long()
+            scores = model(ids, attention_mask=mask, use_cache=False).logits[:, 0]
             chosen, rejected = scores.chunk(2)
             optimizer.zero_grad(set_to_none=True)
             (-logsigmoid(chosen - rejected).mean()).backward()
@@ -150,6 +151,11 @@ def trl_training(chat: Transformer, pairs: Sequence[Pair]) -> Callable[[], None]
     return run
 
 
+def has_trl() -> bool:
+    """Whether trl is installed with what it needs to train."""
+    return all(find_spec(name) for name in ("trl", "accelerate"))
+
+
 def measure(size: str, pairs: int, repeats: int) -> dict[str, Any]:
     """Time one shape in every program that is installed."""
     config = SHAPES[size]
@@ -161,7 +167,7 @@ def measure(size: str, pairs: int, repeats: int) -> dict[str, Any]:
         "transformers, plain": plain_training(chat, made),
         "llamalite": our_training(chat, made),
     }
-    if find_spec("trl"):
+    if has_trl():
         runs = {"trl": trl_training(chat, made), **runs}
     peer = next(iter(runs))
     return {
@@ -179,8 +185,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--pairs", type=int, default=1024)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    if not find_spec("trl"):
-        print(f"trl is not installed, so it is left out; to compare: {TRL}", file=sys.stderr)
+    if not has_trl():
+        print(f"trl (or accelerate) is missing and left out; to compare: {TRL}", file=sys.stderr)
     return print_report(
         {
             "benchmark": "reward model training",
