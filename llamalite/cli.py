@@ -375,6 +375,22 @@ def _plan(config: Namespace) -> None:
     print_plan(PlanConfig(**settings), as_json=config.json)
 
 
+def _build_contamination(parser: Parser, arguments: Sequence[str]) -> None:
+    from llamalite.contamination.command import ContaminationConfig
+
+    parser.add_class_arguments(ContaminationConfig)
+
+
+def _contamination(config: Namespace) -> None:
+    from llamalite.contamination.command import ContaminationConfig, measure
+
+    measure(
+        ContaminationConfig(
+            **{key: config[key] for key in ContaminationConfig.__dataclass_fields__}
+        )
+    )
+
+
 VERBS: tuple[Verb, ...] = (
     *(_stage_verb(stage) for stage in kinds().values()),
     Verb("run", "bring the whole chain up to date and write the report", _build_run, _run),
@@ -388,6 +404,12 @@ VERBS: tuple[Verb, ...] = (
         "memory, time, energy and carbon of a run before anyone pays for it",
         _build_plan,
         _plan,
+    ),
+    Verb(
+        "contamination",
+        "how much of a benchmark stands in the training data, and what it does to scores",
+        _build_contamination,
+        _contamination,
     ),
 )
 

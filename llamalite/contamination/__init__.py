@@ -1,0 +1,1 @@
+"""How much of a benchmark stands in the training data, and what it does to scores. A.6."""

@@ -1,0 +1,193 @@
+"""`llamalite contamination`: a benchmark against a corpus, as a table, files and a plot. A.6."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from llamalite.contamination.spans import BUDGET, BenchmarkIndex
+from llamalite.contamination.subsets import (
+    CRITICAL,
+    LENGTHS,
+    Subset,
+    affected,
+    by_length,
+    most_affected,
+)
+from llamalite.disk import write_json
+from llamalite.jsonl import Rejected, read_rows, write_rejected, write_rows
+
+if TYPE_CHECKING:
+    from llamalite.drawing import Drawing
+
+
+@dataclass(frozen=True)
+class ContaminationConfig:
+    """What is compared with what, and where the results go."""
+
+    benchmark: str = ""
+    """JSONL file, a sample a line: {"text": question and answer as the model was shown them,
+    "score": its score on it}. Scores may be left out, in all lines; then only shares are told."""
+    corpus: str = ""
+    """Training data: files (JSONL or Parquet with a column "text", or .txt with a document a line),
+    a pattern of such, or hub:NAME[:CONFIG[:SPLIT]] for a dataset of the Hugging Face hub."""
+    tokenizer: str = ""
+    """SentencePiece model (tokenizer.model) whose tokens are compared; best the model's own."""
+    out: str = "runs/contamination"
+    """Folder of contamination.json, samples.jsonl and contamination.svg."""
+    budget: int = BUDGET
+    """Tokens that may differ inside a match, after its first ten."""
+
+
+class Sample(NamedTuple):
+    """A verbalised sample and, where the file has it, the model's score on it."""
+
+    text: str
+    score: float | None
+
+
+def measure(config: ContaminationConfig) -> dict[str, Any]:
+    """Compare, write the files, and return what contamination.json holds.
+
+    Keys: `samples`, `rejected` (lines of the benchmark set aside), `corpus_tokens`, `shares`
+    (length of match: mean share of contaminated tokens, 0 to 1), and with scores `subsets`
+    (length: the four subsets) and `affected` (the length at which scores are moved most, or None).
+    Llama 2, appendix A.6. Raises ValueError for files that cannot be used.
+    """
+    from rich.progress import track
+
+    from llamalite.text.files import open_source
+    from llamalite.text.tokenizer import Tokenizer
+
+    for name in ("benchmark", "corpus", "tokenizer"):
+        if not getattr(config, name):
+            raise ValueError(f"--{name} is missing; see llamalite contamination --help")
+    tokenizer = Tokenizer.load(config.tokenizer)
+    samples, rejected = read_benchmark(config.benchmark)
+    index = BenchmarkIndex([tokenizer.encode(each.text) for each in samples], config.budget)
+    documents = open_source("corpus", config.corpus)
+    for row in track(documents, "reading the corpus", total=len(documents)):
+        index.see(tokenizer.encode(row["text"] or ""))
+
+    shares = {length: index.shares(length) for length in LENGTHS}
+    scores = [each.score for each in samples if each.score is not None]
+    found = by_length(index, scores) if scores else {}
+    result: dict[str, Any] = {
+        "samples": len(samples),
+        "rejected": len(rejected),
+        "corpus_tokens": index.seen,
+        "shares": {length: float(share.mean()) for length, share in shares.items()},
+        "subsets": {length: [_plain(each) for each in four] for length, four in found.items()},
+        "affected": most_affected(found),
+    }
+    folder = Path(config.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "contamination.json", result)
+    write_rows(
+        folder / "samples.jsonl",
+        (
+            {
+                "text": each.text,
+                "shares": {length: float(shares[length][row]) for length in LENGTHS},
+            }
+            for row, each in enumerate(samples)
+        ),
+    )
+    if rejected:
+        write_rejected(folder / "rejected.jsonl", rejected)
+    if found:
+        drawing = subset_scores(found)
+        (folder / "contamination.svg").write_text(drawing.svg(), encoding="utf-8")
+    _print(result, found, folder)
+    return result
+
+
+def read_benchmark(path: str) -> tuple[list[Sample], list[Rejected]]:
+    """Samples of a JSONL file, and the lines that are none.
+
+    Raises ValueError when no line can be used, and when some have scores and some have not.
+    """
+    samples, rejected = read_rows(
+        path, _sample, what="the benchmark", wanted='an object with "text" and perhaps "score"'
+    )
+    scored = sum(each.score is not None for each in samples)
+    if scored not in (0, len(samples)):
+        raise ValueError(
+            f"{path} has a score in {scored} of {len(samples)} lines; give it in all or in none"
+        )
+    return samples, rejected
+
+
+def _sample(number: int, row: Any) -> Sample:
+    text = row.get("text") if isinstance(row, Mapping) else None
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError('no "text"')
+    score = row.get("score")
+    if score is None:
+        return Sample(text, None)
+    if not isinstance(score, int | float) or not isfinite(score):
+        raise ValueError(f'"score" is {score!r}, not a number')
+    return Sample(text, float(score))
+
+
+def _plain(subset: Subset) -> dict[str, Any]:
+    """A subset for a JSON file, in which what is not there is null."""
+    return {
+        key: None if isinstance(value, float) and not isfinite(value) else value
+        for key, value in asdict(subset).items()
+    }
+
+
+def subset_scores(found: Mapping[int, Sequence[Subset]]) -> Drawing:
+    """Z of the four subsets against the shortest match, beside the bounds at -2 and 2."""
+    from llamalite.drawing import COLOURS, INK, MARKERS, Drawing, canvas, style
+
+    lengths = list(found)
+    with style():
+        figure, (axes,) = canvas()
+        axes.axhspan(-CRITICAL, CRITICAL, color=INK, alpha=0.15, lw=0)
+        for row, subset in enumerate(found[lengths[0]]):
+            zs = [found[length][row].z for length in lengths]
+            axes.plot(lengths, zs, color=COLOURS[row], marker=MARKERS[row], label=subset.name)
+        axes.set(xlabel="shortest match, tokens", ylabel="Z", xticks=lengths)
+        axes.legend(ncols=2)
+    told = "; ".join(
+        f"{length} tokens: " + ", ".join(f"{each.name} {each.z:.2g}" for each in found[length])
+        for length in lengths
+    )
+    return Drawing(figure, "Scores of clean and contaminated samples", f"Z by subset. {told}.")
+
+
+def _print(result: Mapping[str, Any], found: Mapping[int, Sequence[Subset]], folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(title="contamination", title_justify="left", box=None, padding=(0, 2))
+    table.add_column("match")
+    table.add_column("tokens in it", justify="right")
+    for name in ("clean", "not clean", "not dirty", "dirty") if found else ():
+        table.add_column(f"{name}: n, score, Z", justify="right")
+    table.add_column("affected" if found else "")
+    for length, share in result["shares"].items():
+        four = found.get(length, ())
+        table.add_row(
+            f"{length}+",
+            f"{share:.1%}",
+            *(f"{each.samples} {each.score:.3g} {each.z:+.2f}" for each in four),
+            ("yes" if affected(four) else "no") if four else "",
+        )
+    console.print(table)
+    if result["rejected"]:
+        console.print(f"{result['rejected']} lines of the benchmark set aside in rejected.jsonl")
+    if found:
+        at = result["affected"]
+        console.print(
+            f"scores are moved by contamination, most at matches of {at} tokens and more"
+            if at
+            else "not enough evidence that contamination moves the scores (|Z| > 2 in all four)"
+        )
+    console.print(f"written: {folder}", soft_wrap=True)

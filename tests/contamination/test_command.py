@@ -1,0 +1,96 @@
+"""The command as a person calls it: files in, table and files out, one line about what is wrong."""
+
+import json
+
+import pytest
+
+from llamalite.cli import main
+from llamalite.text.tokenizer import Tokenizer
+
+WORDS = "the quick brown fox jumps over a lazy dog while seven wizards brew tea in old copper pots"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A benchmark of 60 samples, a third of them in the corpus and only these answered right."""
+    folder = tmp_path_factory.mktemp("contamination")
+    names = WORDS.split()
+    texts = [
+        " ".join(
+            names[(k * (2 + n % 7) + n * n) % len(names)] + str(n * 37 % 101) for k in range(16)
+        )
+        for n in range(60)
+    ]
+    rows = [{"text": text, "score": int(n % 3 == 0)} for n, text in enumerate(texts)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "benchmark.jsonl").write_text(lines + "not json\n")
+    corpus = [{"text": f"once upon a time {text} and so on"} for text in texts[::3]]
+    corpus += [{"text": WORDS}] * 20
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in corpus))
+    Tokenizer.train([WORDS, *texts], vocab_size=320).save(folder / "tokenizer.model")
+    return folder
+
+
+def call(files, *more, **changed):
+    named = {
+        "benchmark": files / "benchmark.jsonl",
+        "corpus": files / "corpus.jsonl",
+        "tokenizer": files / "tokenizer.model",
+        "out": files / "out",
+    } | changed
+    options = [part for name, value in named.items() for part in (f"--{name}", str(value))]
+    return main(["contamination", *options, *more])
+
+
+def test_what_is_planted_is_found_and_only_it(files, capsys):
+    assert call(files) == 0
+    told = json.loads((files / "out" / "contamination.json").read_text())
+    assert told["samples"] == 60
+    assert told["rejected"] == 1
+    clean, _, _, dirty = told["subsets"]["20"]
+    assert (clean["samples"], dirty["samples"]) == (40, 20)
+    assert (clean["score"], dirty["score"]) == (0, 1)
+    assert told["affected"] is not None
+    rows = [json.loads(line) for line in (files / "out" / "samples.jsonl").open()]
+    assert all((row["shares"]["20"] > 0.8) == (n % 3 == 0) for n, row in enumerate(rows))
+    assert "line" in (files / "out" / "rejected.jsonl").read_text()
+    assert (files / "out" / "contamination.svg").read_text().startswith("<svg")
+    assert "scores are moved" in capsys.readouterr().out
+
+
+def test_without_scores_only_shares_are_told(files, capsys):
+    rows = [json.loads(line) for line in (files / "benchmark.jsonl").read_text().splitlines()[:9]]
+    bare = files / "bare.jsonl"
+    bare.write_text("".join(json.dumps({"text": row["text"]}) + "\n" for row in rows))
+    assert call(files, benchmark=bare, out=files / "bare") == 0
+    told = json.loads((files / "bare" / "contamination.json").read_text())
+    assert told["subsets"] == {}
+    assert told["shares"]["20"] == pytest.approx(1 / 3, abs=0.05)
+    assert "Z" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"benchmark": ""}, "--benchmark is missing"),
+        ({"benchmark": "nowhere.jsonl"}, "nowhere.jsonl"),
+        ({"corpus": "nowhere.jsonl"}, "no file fits 'nowhere.jsonl'"),
+        ({"tokenizer": "nowhere.model"}, "nowhere.model"),
+        ({"budget": "-1"}, "-1 mismatches"),
+    ],
+)
+def test_one_line_about_what_is_wrong(files, changed, told, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        call(files, **changed)
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err.strip()
+    assert told in error
+    assert "\n" not in error
+
+
+def test_scores_in_some_lines_only_are_refused(files, capsys):
+    mixed = files / "mixed.jsonl"
+    mixed.write_text('{"text": "a b", "score": 1}\n{"text": "c d"}\n')
+    with pytest.raises(SystemExit):
+        call(files, benchmark=mixed)
+    assert "1 of 2 lines" in capsys.readouterr().err
