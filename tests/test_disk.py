@@ -12,8 +12,8 @@ import torch
 
 from llamalite import stopwatch
 from llamalite.artifacts import Artifact, drafting
-from llamalite.cli import explain
 from llamalite.disk import writing
+from llamalite.user_errors import explain
 
 FULL = Path("/dev/full")  # every write to it fails as on a full disk
 full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
