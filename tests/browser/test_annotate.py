@@ -320,14 +320,11 @@ def test_undo_shows_the_last_pair_with_what_was_said(store, visit):
     page.judge("ArrowRight", "3")
     page.says("And then?")
     before = store.counts().judged
-    page.key("u")
-    page.says("Undo me?")
+    page.press("u", "document.body.innerText.includes('Undo me?')")
     assert page.chosen() == ["Right is better →", "3 slightly better"]
     assert store.counts().judged == before - 1
-    page.key("1")
-    page.until("document.querySelector('.ll-key-1').classList.contains('mod-primary')")
-    page.key("Enter")
-    page.says("And then?")
+    page.press("1", "document.querySelector('.ll-key-1').classList.contains('mod-primary')")
+    page.press("Enter", "document.body.innerText.includes('And then?')")
     [again] = [each for each in store.export() if each.id == "u0"]
     assert again.rating == "significantly"
     page.says("undoer: 1 judged")
