@@ -370,7 +370,7 @@ def test_a_connection_that_is_lost_loses_no_finished_judgement(store, visit):
     page.says("Lost 0?")
     page.judge("ArrowLeft", "2")
     page.says("Lost 1?")
-    page.key("ArrowLeft")
+    page.press("ArrowLeft", f"{LIT} == 1")
     page.do(
         "Network.emulateNetworkConditions",
         offline=True,
