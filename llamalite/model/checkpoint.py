@@ -19,6 +19,8 @@ from llamalite.model.transformer import Transformer
 from llamalite.shapes import Tensor
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+LONGEST_CONTEXT = 131_072
+"""Tokens of context that a file may declare: the rotary tables are filled for all of them."""
 
 
 def save_model(folder: str | os.PathLike[str], model: Transformer) -> None:
@@ -61,6 +63,11 @@ def config_from(path: Path, values: Mapping[str, Any]) -> ModelConfig:
         if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
             raise ValueError(f"{path}: {field.name} is {value!r}; it must be {field.type}")
         values[field.name] = kind[-1](value)
+    if values["max_seq_len"] > LONGEST_CONTEXT:
+        raise ValueError(
+            f"{path}: declares a context of {values['max_seq_len']:,} tokens; "
+            f"at most {LONGEST_CONTEXT:,} are read"
+        )
     try:
         return ModelConfig(**values)
     except ValueError as error:
@@ -74,6 +81,11 @@ def model_from_state(
     device: torch.device | str = "cpu",
 ) -> Transformer:
     """A Transformer with these weights, which must fit the configuration name by name."""
+    if config.n_layers > len(state):  # a damaged number must not build a million layers first
+        raise ValueError(
+            f"{source}: has {len(state):,} tensors and the configuration {config.n_layers:,} "
+            "layers; the weights belong to another configuration"
+        )
     with torch.device("meta"):
         model = Transformer(config)
     expected = model.state_dict()
