@@ -78,7 +78,6 @@ class Conversation:
         remembers nothing, for text that cannot be asked: too long, or with a tag of the format.
         """
         from llamalite.model.generate import SamplingConfig, stream
-        from llamalite.text.tokenizer import TAGS
 
         config, context = self.config, self.model.config.max_seq_len
         length = min(config.max_new_tokens, context // 2)
@@ -103,7 +102,9 @@ class Conversation:
                 reply += piece
                 yield piece
         finally:
-            for tag in TAGS:  # a model may babble one, and must not speak for others later
+            for (
+                tag
+            ) in self.tokenizer.tags:  # a model may babble one, and must not speak for others later
                 reply = reply.replace(tag, "")
             self.messages.append({"role": "assistant", "content": reply})
 
@@ -151,14 +152,14 @@ class Conversation:
 def load_conversation(
     folder: str | Path, config: ChatConfig | None = None, seed: int = 0
 ) -> Conversation:
-    """Open a model folder (config.json, model.safetensors, tokenizer.model) for talking.
+    """Open a model folder (config.json, model.safetensors, a tokenizer) for talking.
 
     Raises ValueError in one line when a file is missing or damaged, or when the tokenizer belongs
     to another model.
     """
     from llamalite.model.checkpoint import load_model
     from llamalite.parallel import pick_device
-    from llamalite.text.tokenizer import Tokenizer
+    from llamalite.text.loading import load_tokenizer
 
     folder, config = Path(folder), config or ChatConfig()
     if not folder.is_dir():
@@ -167,11 +168,11 @@ def load_conversation(
     if (folder / MANIFEST).exists():
         stage = Artifact.open(folder).manifest.get("stage", "")
     model = load_model(folder, pick_device()).eval()
-    tokenizer = Tokenizer.load(folder / "tokenizer.model")
+    tokenizer = load_tokenizer(folder)
     if tokenizer.vocab_size != model.config.vocab_size:
         raise ValueError(
             f"the tokenizer in {folder} has {tokenizer.vocab_size} pieces and the model "
-            f"{model.config.vocab_size}; put the model's own tokenizer.model there"
+            f"{model.config.vocab_size}; put the model's own tokenizer there"
         )
     style = config.style
     if style == "auto":

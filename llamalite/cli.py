@@ -221,17 +221,21 @@ def _build_chat(parser: Parser, arguments: Sequence[str]) -> None:
         help="whose model: pretrain, sft, rejection_sampling_1 ... ppo_5, safety",
     )
     parser.add_argument(
-        "--model", type=str | None, default=None, help="a model folder, instead of a stage's"
+        "--model",
+        type=str | None,
+        default=None,
+        help="a model folder, or a fetched model as smollm2, instead of a stage's",
     )
     parser.add_class_arguments(ChatConfig)
 
 
 def _chat(config: Namespace) -> None:
     from llamalite.chat import ChatConfig, chat
+    from llamalite.real_models.fetch import find_model
 
     folder = run_folder(config.out, get_preset(config.preset).name, config.seed)
     settings = {key: config[key] for key in ChatConfig.__dataclass_fields__}
-    model = Path(config.model) if config.model else _model_of(folder, config)
+    model = find_model(config.model) if config.model else _model_of(folder, config)
     chat(model, ChatConfig(**settings), config.seed)
 
 
@@ -320,10 +324,24 @@ def _contamination(config: Namespace) -> None:
     )
 
 
+def _build_fetch(parser: Parser, arguments: Sequence[str]) -> None:
+    from llamalite.real_models.fetch import MODELS
+
+    about = "; ".join(f"{model.name}: {model.about}" for model in MODELS.values())
+    parser.add_argument("name", type=str, help=about)
+
+
+def _fetch(config: Namespace) -> None:
+    from llamalite.real_models.fetch import fetch
+
+    fetch(config.name)
+
+
 VERBS: tuple[Verb, ...] = (
     *(_stage_verb(stage) for stage in kinds().values()),
     Verb("run", "bring the whole chain up to date and write the report", _build_run, _run),
     Verb("chat", "talk to a model in the terminal", _build_chat, _chat),
+    Verb("fetch", "bring a real model to this machine, checked", _build_fetch, _fetch),
     Verb("report", "write report.html and report.json of a run", _build_report, _report),
     Verb("annotate", "serve the page where people compare replies", _build_annotate, _annotate),
     Verb("claims", "measure claims of the paper, write result files", _build_claims, _claims),

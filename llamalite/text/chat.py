@@ -11,7 +11,8 @@ The paper speaks of "a special token" between prompt and answer; the released mo
 
 Every pair of a question and its answer is encoded for itself, between bos and eos. The loss is
 taken on the answers and their eos alone (section 3.1: "zero-out the loss on tokens from the user
-prompt"); which tokens those are follows from lengths.
+prompt"); which tokens those are follows from lengths. Models whose vocabulary is of another kind
+speak ChatML instead, see `llamalite.text.chatml`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from llamalite.text.bpe import ByteTokenizer
 from llamalite.text.tokenizer import TAGS, Tokenizer
 
 INST, END_INST, SYS, END_SYS = TAGS
@@ -35,6 +37,15 @@ class Encoded(NamedTuple):
     """True for tokens whose prediction counts in the loss."""
 
 
+class EncodedTurn(NamedTuple):
+    """One question and its answer as token ids."""
+
+    prompt: list[int]
+    """All up to where the answer begins."""
+    answer: list[int]
+    """With its end; empty when the dialogue waits for it."""
+
+
 class Turn(NamedTuple):
     """One question and its answer as text, tags included, bos and eos not."""
 
@@ -44,40 +55,48 @@ class Turn(NamedTuple):
     """" ... " with its two spaces; None when the dialogue waits for an answer."""
 
 
-def encode_dialogue(tokenizer: Tokenizer, messages: Messages) -> Encoded:
+def encode_dialogue(tokenizer: Tokenizer | ByteTokenizer, messages: Messages) -> Encoded:
     """A dialogue that ends with an answer, for training: the loss is on all its answers.
 
     Raises ValueError when roles do not alternate, a content is no text or holds a chat tag, or
     nobody answers at the end.
     """
-    turns = split_turns(messages)
-    if turns[-1].answer is None:
+    turns = encode_turns(tokenizer, messages)
+    if not turns[-1].answer:
         raise ValueError(
             f"message {len(messages)} is the last and has role 'user'; a dialogue to learn from "
             "ends with an assistant message"
         )
     ids: list[int] = []
     loss_mask: list[bool] = []
-    for turn in turns:
-        prompt, answer = _encode_turn(tokenizer, turn)
+    for prompt, answer in turns:
         ids += prompt + answer
         loss_mask += [False] * len(prompt) + [True] * len(answer)
     return Encoded(ids, loss_mask)
 
 
-def encode_prompt(tokenizer: Tokenizer, messages: Messages) -> list[int]:
+def encode_prompt(tokenizer: Tokenizer | ByteTokenizer, messages: Messages) -> list[int]:
     """A dialogue that waits for an answer, up to and including its last [/INST].
 
     The ids are exactly those with which `encode_dialogue` of the same dialogue, answered, begins.
     Raises ValueError as `encode_dialogue`, and when the last message is an answer.
     """
-    turns = split_turns(messages)
-    if turns[-1].answer is not None:
+    turns = encode_turns(tokenizer, messages)
+    if turns[-1].answer:
         raise ValueError(
             f"message {len(messages)} is the last and has role 'assistant'; a prompt ends with a "
             "user message"
         )
-    return [i for turn in turns for part in _encode_turn(tokenizer, turn) for i in part]
+    return [i for turn in turns for part in turn for i in part]
+
+
+def encode_turns(tokenizer: Tokenizer | ByteTokenizer, messages: Messages) -> list[EncodedTurn]:
+    """The questions and answers of a dialogue in the format of the tokenizer's model."""
+    if isinstance(tokenizer, ByteTokenizer):
+        from llamalite.text import chatml
+
+        return chatml.encode_turns(tokenizer, messages)
+    return [_encode_turn(tokenizer, turn) for turn in split_turns(messages)]
 
 
 def encode_document(tokenizer: Tokenizer, text: str) -> Encoded:
@@ -97,15 +116,29 @@ def render(messages: Messages) -> str:
 def split_turns(messages: Messages) -> list[Turn]:
     """A dialogue as formatted pairs of prompt and answer; ValueError when it is malformed.
 
-    Contents are stripped of white space at both ends. (The released code strips the system message
-    together with the first question, so that white space between the two would stay; here not.)
+    (The released code strips the system message together with the first question, so that white
+    space between the two would stay; here not.)
+    """
+    system, pairs = exchanges(messages, TAGS)
+    before = f"{SYS}\n{system}\n{END_SYS}\n\n" if messages[0]["role"] == "system" else ""
+    return [
+        Turn(
+            f"{INST} {'' if number else before}{question} {END_INST}",
+            None if answer is None else f" {answer} ",
+        )
+        for number, (question, answer) in enumerate(pairs)
+    ]
+
+
+def exchanges(messages: Messages, tags: Sequence[str]) -> tuple[str, list[tuple[str, str | None]]]:
+    """The system message ("" for none), and every question with its answer (None if awaited).
+
+    Contents are stripped of white space at both ends. Raises ValueError when roles do not
+    alternate, or a content is no text or holds one of the format's `tags`.
     """
     roles = [_role(message, number) for number, message in enumerate(messages, 1)]
-    contents = [_content(message, number) for number, message in enumerate(messages, 1)]
-    system = ""
-    if roles[:1] == ["system"]:
-        system = f"{SYS}\n{contents[0]}\n{END_SYS}\n\n"
-    first = 1 if system else 0
+    contents = [_content(message, number, tags) for number, message in enumerate(messages, 1)]
+    first = int(roles[:1] == ["system"])
     for number, role in enumerate(roles[first:], first + 1):
         wanted = ("user", "assistant")[(number - first - 1) % 2]
         if role != wanted:
@@ -115,11 +148,8 @@ def split_turns(messages: Messages) -> list[Turn]:
             )
     if len(roles) == first:
         raise ValueError(f"the dialogue of {len(roles)} messages has no user message")
-    turns = []
-    for i in range(first, len(roles), 2):
-        prompt = f"{INST} {system if i == first else ''}{contents[i]} {END_INST}"
-        turns.append(Turn(prompt, f" {contents[i + 1]} " if i + 1 < len(roles) else None))
-    return turns
+    questions, answers = contents[first::2], [*contents[first + 1 :: 2], None]
+    return contents[0] if first else "", list(zip(questions, answers, strict=False))
 
 
 def _role(message: Mapping[str, Any], number: int) -> str:
@@ -131,14 +161,14 @@ def _role(message: Mapping[str, Any], number: int) -> str:
     return role
 
 
-def _content(message: Mapping[str, Any], number: int) -> str:
+def _content(message: Mapping[str, Any], number: int, tags: Sequence[str]) -> str:
     content = message.get("content")
     if not isinstance(content, str):
         raise ValueError(
             f"message {number} ({message['role']}) has content of type "
             f"{type(content).__name__}; give text"
         )
-    for tag in TAGS:
+    for tag in tags:
         if tag in content:
             raise ValueError(
                 f"message {number} ({message['role']}) contains {tag!r}, a tag of the chat format; "
@@ -147,11 +177,11 @@ def _content(message: Mapping[str, Any], number: int) -> str:
     return content.strip()
 
 
-def _encode_turn(tokenizer: Tokenizer, turn: Turn) -> tuple[list[int], list[int]]:
+def _encode_turn(tokenizer: Tokenizer, turn: Turn) -> EncodedTurn:
     """Ids of a prompt with its bos, and of its answer with its eos (none while it is awaited)."""
     prompt = tokenizer.encode(turn.prompt, bos=True)
     if turn.answer is None:
-        return prompt, []
+        return EncodedTurn(prompt, [])
     # together, as the released code does: a later word never changes how an earlier one is spelled
     both = tokenizer.encode(turn.prompt + turn.answer, bos=True, eos=True)
     if both[: len(prompt)] != prompt:
@@ -159,4 +189,4 @@ def _encode_turn(tokenizer: Tokenizer, turn: Turn) -> tuple[list[int], list[int]
             f"the tokenizer joins {END_INST!r} with the answer after it; use one whose pieces do "
             "not cross spaces, as SentencePiece's default is"
         )
-    return prompt, both[len(prompt) :]
+    return EncodedTurn(prompt, both[len(prompt) :])

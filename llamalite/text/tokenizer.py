@@ -38,6 +38,8 @@ class Tokenizer:
     it is `llamalite.text.chat` that refuses tags in what people say.
     """
 
+    tags = TAGS
+
     def __init__(self, model: bytes) -> None:
         """`model` is the content of a tokenizer.model file; ValueError unless it is usable."""
         self.model = model
