@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from llamalite.data_care import packaged
+
 HUB = "hub:"
 """What the name of a dataset of the hub begins with; it has no file here to look at."""
 
@@ -30,7 +32,8 @@ def contents(config: Any, settings: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Number, bytes and hash of the files behind each of a config's settings that name some.
 
     A setting is a path or pattern, or a mapping of names to such. Datasets of the hub are left
-    out. Raises ValueError for a file that cannot be read.
+    out; of packaged text the package's version stands for the hash. Raises ValueError for a file
+    that cannot be read.
     """
     named: dict[str, str] = {}
     for setting in settings:
@@ -40,7 +43,7 @@ def contents(config: Any, settings: Iterable[str]) -> dict[str, dict[str, Any]]:
         elif value:
             named[setting] = str(value)
     return {
-        setting: _content(where)
+        setting: packaged.edition(where) if where.startswith(packaged.PACKAGED) else _content(where)
         for setting, where in sorted(named.items())
         if where and not where.startswith(HUB)
     }

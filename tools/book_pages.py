@@ -28,7 +28,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "world": ("World", ("world/*",)),
-    "text": ("Text", ("text/*",)),
+    "text": ("Text", ("text/*", "data_care/*")),
     "model": ("Model", ("model/*",)),
     "training": (
         "Training",

@@ -33,7 +33,8 @@ class PretrainConfig:
     training and on which the loss is measured before training and after every quarter of it."""
     corpus: dict[str, str] = field(default_factory=dict)
     """Your own corpus instead of the micro-world: for each source a file pattern (JSONL, Parquet or
-    text, or a folder of them) or hub:NAME[:CONFIG[:SPLIT]], with a column "text"."""
+    text, or a folder of them), packaged:plays, packaged:bible or packaged:chats (real English out
+    of Python packages), or hub:NAME[:CONFIG[:SPLIT]] with a column "text"."""
     attend_across_documents: bool = False
     """Let a token see earlier documents packed into its row; the paper does not say."""
     optimizer: OptimizerConfig = field(

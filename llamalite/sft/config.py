@@ -25,7 +25,8 @@ class SFTConfig:
     data: str = ""
     """Your own demonstrations instead of the micro-world's: a JSONL file with a row
     {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}
-    each. Rows that cannot be used are set aside in rejected.jsonl with the reason."""
+    each. Rows that cannot be used are set aside in rejected.jsonl with the reason. Or
+    packaged:chats, which people wrote."""
     held_out: int = 200
     """Further demonstrations, only for the held-out loss; at most a tenth of `data`."""
     epochs: int = 2

@@ -10,6 +10,7 @@ import numpy as np
 
 from llamalite import parallel
 from llamalite.artifacts import Artifact, Draft, write_json
+from llamalite.data_care import packaged
 from llamalite.jsonl import Rejected, write_rejected
 from llamalite.model.checkpoint import load_model, model_from_state, save_model
 from llamalite.model.transformer import Transformer
@@ -154,13 +155,20 @@ def read_dialogues(config: SFTConfig, world: Artifact, seed: int) -> Demonstrati
     if not config.data:
         dialogues = list(world_dialogues(config, world, seed))
         return Demonstrations(dialogues[config.held_out :], dialogues[: config.held_out], [])
-    read, rejected = read_jsonl(config.data)
+    packed = config.data.startswith(packaged.PACKAGED)
+    if packed and config.data != f"{packaged.PACKAGED}chats":
+        raise ValueError(f"data is {config.data!r}; of packaged text only packaged:chats is chats")
+    read, rejected = (packaged.chat_dialogues(), []) if packed else read_jsonl(config.data)
     order = np.random.default_rng([seed, 1]).permutation(len(read)).tolist()
     kept = min(config.held_out, len(read) // 10)
     last = kept + config.examples if config.examples else len(read)
-    return Demonstrations(
-        [read[i] for i in order[kept:last]], [read[i] for i in order[:kept]], rejected
-    )
+    training, held_out = ([read[i] for i in some] for some in (order[kept:last], order[:kept]))
+    if packed:  # chats are long; all parts of one are on the same side
+        training, held_out = (
+            [part for chat in chats for part in packaged.cut(chat)]
+            for chats in (training, held_out)
+        )
+    return Demonstrations(training, held_out, rejected)
 
 
 def world_dialogues(config: SFTConfig, world: Artifact, seed: int) -> Iterator[Dialogue]:

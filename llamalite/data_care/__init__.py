@@ -1,0 +1,1 @@
+"""Text that people wrote, and care for it. Llama 2, sections 2.1 and 4.1."""
