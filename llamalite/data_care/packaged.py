@@ -74,7 +74,8 @@ def chat_dialogues() -> list[list[dict[str, str]]]:
 
 def edition(name: str) -> dict[str, Any]:
     """Package, version and size of a source, for manifests; ValueError as `documents`."""
-    paths = _paths(_known(name))
+    name = _known(name)
+    paths = _paths(name)
     return {
         "package": f"{SOURCES[name].package} {version(SOURCES[name].package)}",
         "files": len(paths),
