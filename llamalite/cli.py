@@ -324,6 +324,18 @@ def _contamination(config: Namespace) -> None:
     )
 
 
+def _build_vocabulary(parser: Parser, arguments: Sequence[str]) -> None:
+    from llamalite.text.study import VocabularyConfig
+
+    parser.add_class_arguments(VocabularyConfig)
+
+
+def _vocabulary(config: Namespace) -> None:
+    from llamalite.text.study import VocabularyConfig, study
+
+    study(VocabularyConfig(**{key: config[key] for key in VocabularyConfig.__dataclass_fields__}))
+
+
 def _build_fetch(parser: Parser, arguments: Sequence[str]) -> None:
     from llamalite.real_models.fetch import MODELS
 
@@ -357,6 +369,12 @@ VERBS: tuple[Verb, ...] = (
         "how much of a benchmark stands in the training data, and what it does to scores",
         _build_contamination,
         _contamination,
+    ),
+    Verb(
+        "vocabulary",
+        "section 2.2: vocabularies of several sizes on held-out text, and what bytes and digits do",
+        _build_vocabulary,
+        _vocabulary,
     ),
 )
 

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 
@@ -81,31 +82,14 @@ class Tokenizer:
         """
         if vocab_size < 1:
             raise ValueError(f"vocab_size is {vocab_size}; it must be at least 1")
-        written = io.BytesIO()
-        try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=_lines(texts),
-                model_writer=written,
-                model_type="bpe",
-                vocab_size=vocab_size,
-                normalization_rule_name="identity",
-                remove_extra_whitespaces=False,
-                allow_whitespace_only_pieces=True,
-                byte_fallback=True,
-                split_digits=True,
+        return cls(
+            train_model(
+                texts,
+                vocab_size,
                 character_coverage=character_coverage,
                 user_defined_symbols=list(TAGS) if tags else [],
-                unk_id=0,
-                bos_id=1,
-                eos_id=2,
-                pad_id=-1,
-                max_sentence_length=1 << 30,  # else longer lines are left out without a word
-                num_threads=1,
-                minloglevel=2,
             )
-        except RuntimeError as error:
-            raise ValueError(_explain(str(error), vocab_size)) from None
-        return cls(written.getvalue())
+        )
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
@@ -195,6 +179,40 @@ class Tokenizer:
     def _can_stand_in(self, character: str, text: str) -> bool:
         unknown = self._processor.piece_to_id(character) == self._processor.unk_id()
         return unknown and character not in text
+
+
+def train_model(texts: Iterable[str], vocab_size: int, **changed: Any) -> bytes:
+    """The content of a tokenizer.model file; `Tokenizer.train` is what models are trained with.
+
+    `changed` are SentencePiece's own options where they differ from ours, as in an ablation. Raises
+    ValueError as `Tokenizer.train`.
+    """
+    written = io.BytesIO()
+    options: dict[str, Any] = {
+        "model_type": "bpe",
+        "normalization_rule_name": "identity",
+        "remove_extra_whitespaces": False,
+        "allow_whitespace_only_pieces": True,
+        "byte_fallback": True,
+        "split_digits": True,
+        "unk_id": 0,
+        "bos_id": 1,
+        "eos_id": 2,
+        "pad_id": -1,
+        "max_sentence_length": 1 << 30,  # else longer lines are left out without a word
+        "num_threads": 1,
+        "minloglevel": 2,
+    }
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=_lines(texts),
+            model_writer=written,
+            vocab_size=vocab_size,
+            **(options | changed),
+        )
+    except RuntimeError as error:
+        raise ValueError(_explain(str(error), vocab_size)) from None
+    return written.getvalue()
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:
