@@ -7,7 +7,6 @@ again from the measurements inside.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from llamalite.artifacts import code_hash, versions
 from llamalite.claims.rules import Measurement, Rule, values
 from llamalite.claims.statements import CLAIMS, Claim
+from llamalite.disk import write_bytes
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -104,12 +104,7 @@ def write_result(folder: Path, result: Mapping[str, Any]) -> Path:
             lines.append(f"{_compact(key)}: [\n  {parts}\n ]")
         else:
             lines.append(f"{_compact(key)}: {_compact(value)}")
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write("{\n " + ",\n ".join(lines) + "\n}\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    write_bytes(path, ("{\n " + ",\n ".join(lines) + "\n}\n").encode())
     return path
 
 

@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from llamalite.disk import write_json
+from llamalite.disk import write_bytes, write_json
+from llamalite.text.tokenizer import check_ids, refuse_surrogates
 
 TOKENIZER, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 """Files of a folder, named as Hugging Face names them."""
@@ -118,7 +119,7 @@ class ByteTokenizer:
     def save(self, path: str | Path) -> None:
         """Write tokenizer.json, and the settings beside it, each whole or not at all."""
         path = Path(path)
-        write_json(path, json.loads(self.model))
+        write_bytes(path, self.model)
         write_json(path.with_name(SETTINGS), {"default_system": self.default_system})
 
     @cached_property
@@ -134,13 +135,9 @@ class ByteTokenizer:
         self, texts: Sequence[str], bos: bool = False, eos: bool = False
     ) -> list[list[int]]:
         """Ids of many texts."""
-        try:
-            found = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"the text holds a lone surrogate at position {error.start}; it is no character, "
-                "remove it"
-            ) from None
+        for text in texts:
+            refuse_surrogates(text)
+        found = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         before, after = [self.bos_id] * bos, [self.eos_id] * eos
         return [[*before, *each.ids, *after] for each in found]
 
@@ -150,9 +147,7 @@ class ByteTokenizer:
         Raises ValueError for an id outside the vocabulary.
         """
         ids = [int(i) for i in ids]
-        for i in ids:
-            if not 0 <= i < self.vocab_size:
-                raise ValueError(f"token id {i} is outside the vocabulary of {self.vocab_size}")
+        check_ids(ids, self.vocab_size)
         return self._tokenizer.decode(ids, skip_special_tokens=True)
 
     def pieces(self, ids: Iterable[int]) -> list[str]:

@@ -136,9 +136,7 @@ def ablations(learned: Sequence[str], held_out: Sequence[str], size: int) -> lis
         "without byte fallback": {"byte_fallback": False},
         "without digit splitting": {"split_digits": False},
     }.items():
-        model = train_model(
-            [*learned, *_years()], size, **({"character_coverage": 0.99995} | changed)
-        )
+        model = train_model([*learned, *_years()], size, **changed)
         processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         ids = [i for text in processor.encode(lines) for i in text]
         lengths = sum(len(text.encode("utf-8")) for text in lines)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -21,8 +20,12 @@ from typing import Any
 
 import sentencepiece
 
+from llamalite.disk import write_bytes
+
 TAGS = ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>")
 """Tags of the chat format, see `llamalite.text.chat`."""
+COVERAGE = 0.99995
+"""Share of a corpus whose characters get a piece of their own, unless told otherwise."""
 
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 """U+2581: SentencePiece writes a space so, and would turn the real character into a space."""
@@ -71,7 +74,7 @@ class Tokenizer:
         vocab_size: int,
         *,
         tags: bool = True,
-        character_coverage: float = 0.99995,
+        character_coverage: float = COVERAGE,
     ) -> Tokenizer:
         """Learn a vocabulary of exactly `vocab_size` pieces; the same texts give the same file.
 
@@ -103,13 +106,7 @@ class Tokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write the model file, whole or not at all."""
-        path = Path(path)
-        temporary = path.with_name(path.name + ".tmp")
-        with temporary.open("wb") as stream:
-            stream.write(self.model)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        write_bytes(Path(path), self.model)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -142,9 +139,7 @@ class Tokenizer:
         shown. Raises ValueError for an id outside the vocabulary.
         """
         ids = [int(i) for i in ids]
-        for i in ids:
-            if not 0 <= i < self.vocab_size:
-                raise ValueError(f"token id {i} is outside the vocabulary of {self.vocab_size}")
+        check_ids(ids, self.vocab_size)
         return self._processor.decode(ids)
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
@@ -160,7 +155,7 @@ class Tokenizer:
 
     def _encode_any(self, text: str, bos: bool, eos: bool) -> list[int]:
         """`encode` for text that may hold U+2581, which is spelled in bytes, or surrogates."""
-        _refuse_surrogates(text)
+        refuse_surrogates(text)
         if _SPACE not in text:
             return self._processor.encode(text, add_bos=bos, add_eos=eos)
         # a private character that is in neither text nor vocabulary goes through as three bytes
@@ -195,6 +190,7 @@ def train_model(texts: Iterable[str], vocab_size: int, **changed: Any) -> bytes:
         "allow_whitespace_only_pieces": True,
         "byte_fallback": True,
         "split_digits": True,
+        "character_coverage": COVERAGE,
         "unk_id": 0,
         "bos_id": 1,
         "eos_id": 2,
@@ -219,7 +215,7 @@ def _lines(texts: Iterable[str]) -> Iterator[str]:
     """The lines of a corpus: newlines stay outside the vocabulary and become their byte."""
     empty = True
     for text in texts:
-        _refuse_surrogates(text)
+        refuse_surrogates(text)
         for line in text.split("\n"):
             if line and not line.isspace():
                 empty = False
@@ -228,7 +224,15 @@ def _lines(texts: Iterable[str]) -> Iterator[str]:
         raise ValueError("the corpus is empty; a tokenizer needs text to be trained on")
 
 
-def _refuse_surrogates(text: str) -> None:
+def check_ids(ids: Iterable[int], vocab_size: int) -> None:
+    """ValueError for an id outside the vocabulary."""
+    for i in ids:
+        if not 0 <= i < vocab_size:
+            raise ValueError(f"token id {i} is outside the vocabulary of {vocab_size}")
+
+
+def refuse_surrogates(text: str) -> None:
+    """ValueError for a text with half a character, which no UTF-8 can spell."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

@@ -1,5 +1,6 @@
 """Byte-level BPE and ChatML, against transformers' tokenizer and templates of the hub's form."""
 
+import hashlib
 import json
 
 import pytest
@@ -122,6 +123,24 @@ def test_damage_is_named_in_one_line(tokenizer, damage, tmp_path):
         load_tokenizer(tmp_path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_saved_bytes_are_those_the_fingerprint_is_of(tokenizer, tmp_path):
+    tokenizer.save(tmp_path / "tokenizer.json")
+    assert load_tokenizer(tmp_path).fingerprint == tokenizer.fingerprint
+    digest = hashlib.sha256((tmp_path / "tokenizer.json").read_bytes()).hexdigest()
+    assert digest == tokenizer.fingerprint
+
+
+def test_half_a_character_is_named(tokenizer):
+    with pytest.raises(ValueError, match=r"lone surrogate '\\ud800' at position 1"):
+        tokenizer.encode("a\ud800")
+
+
+@pytest.mark.parametrize("ids", [[-1], [3, 10_000]])
+def test_an_id_outside_the_vocabulary_is_named(tokenizer, ids):
+    with pytest.raises(ValueError, match=f"token id {ids[-1]} is outside the vocabulary"):
+        tokenizer.decode(ids)
 
 
 def test_more_than_a_vocabulary_is_not_read(tokenizer, tmp_path, monkeypatch):
