@@ -102,9 +102,8 @@ class Conversation:
                 reply += piece
                 yield piece
         finally:
-            for (
-                tag
-            ) in self.tokenizer.tags:  # a model may babble one, and must not speak for others later
+            # a model may babble a tag, and must not speak for others later
+            for tag in self.tokenizer.tags:
                 reply = reply.replace(tag, "")
             self.messages.append({"role": "assistant", "content": reply})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,11 @@ def _instance(default: Any, value: Any) -> Any:
     return type(default)(**fields)
 
 
+def _settings_of(kind: type[Any], config: Namespace) -> dict[str, Any]:
+    """What the command line says of a dataclass's fields, among a verb's other arguments."""
+    return {field.name: config[field.name] for field in fields(kind)}
+
+
 # --- run, and a verb per stage -----------------------------------------------------------------
 
 
@@ -234,9 +239,8 @@ def _chat(config: Namespace) -> None:
     from llamalite.real_models.fetch import find_model
 
     folder = run_folder(config.out, get_preset(config.preset).name, config.seed)
-    settings = {key: config[key] for key in ChatConfig.__dataclass_fields__}
     model = find_model(config.model) if config.model else _model_of(folder, config)
-    chat(model, ChatConfig(**settings), config.seed)
+    chat(model, ChatConfig(**_settings_of(ChatConfig, config)), config.seed)
 
 
 def _model_of(folder: Path, config: Namespace) -> Path:
@@ -302,7 +306,7 @@ def _plan(config: Namespace) -> None:
     from llamalite.model.config import ModelConfig
     from llamalite.plan import PlanConfig, print_plan
 
-    settings = {key: config[key] for key in PlanConfig.__dataclass_fields__}
+    settings = _settings_of(PlanConfig, config)
     if settings["model"] is not None:
         settings["model"] = _instance(ModelConfig(), settings["model"])
     print_plan(PlanConfig(**settings), as_json=config.json)
@@ -317,11 +321,7 @@ def _build_contamination(parser: Parser, arguments: Sequence[str]) -> None:
 def _contamination(config: Namespace) -> None:
     from llamalite.contamination.command import ContaminationConfig, measure
 
-    measure(
-        ContaminationConfig(
-            **{key: config[key] for key in ContaminationConfig.__dataclass_fields__}
-        )
-    )
+    measure(ContaminationConfig(**_settings_of(ContaminationConfig, config)))
 
 
 def _build_vocabulary(parser: Parser, arguments: Sequence[str]) -> None:
@@ -333,7 +333,7 @@ def _build_vocabulary(parser: Parser, arguments: Sequence[str]) -> None:
 def _vocabulary(config: Namespace) -> None:
     from llamalite.text.study import VocabularyConfig, study
 
-    study(VocabularyConfig(**{key: config[key] for key in VocabularyConfig.__dataclass_fields__}))
+    study(VocabularyConfig(**_settings_of(VocabularyConfig, config)))
 
 
 def _build_fetch(parser: Parser, arguments: Sequence[str]) -> None:

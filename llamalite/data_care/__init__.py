@@ -1,1 +1,1 @@
-"""Text that people wrote, and care for it. Llama 2, sections 2.1 and 4.1."""
+"""Text that people wrote: the corpora behind `packaged:`. Llama 2, section 2.1."""

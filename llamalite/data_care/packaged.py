@@ -21,8 +21,6 @@ from typing import Any
 
 PACKAGED = "packaged:"
 """What the name of a packaged source begins with where a setting names a corpus."""
-
-
 _SCENE = r"^#{2,3} (?=SCENE|PROLOGUE|EPILOGUE|INDUCTION)"
 """Where a play's Markdown begins a scene."""
 

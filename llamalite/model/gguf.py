@@ -19,7 +19,14 @@ import torch
 
 from llamalite.model.checkpoint import config_from, model_from_state
 from llamalite.model.config import ModelConfig
-from llamalite.model.gguf_header import Header, TensorRecord, map_file, read_header, tensor_bytes
+from llamalite.model.gguf_header import (
+    Header,
+    TensorRecord,
+    map_file,
+    naming,
+    read_header,
+    tensor_bytes,
+)
 from llamalite.model.meta import pair_halves
 from llamalite.model.transformer import Transformer
 from llamalite.shapes import Tensor
@@ -53,8 +60,8 @@ def import_gguf(path: str | os.PathLike[str], device: torch.device | str = "cpu"
     architecture, or has tensors of other types than `KINDS`.
     """
     path = Path(path)
-    data = map_file(path)
-    try:
+    with naming(path):
+        data = map_file(path)
         header = read_header(data)
         config = read_config(path, header)
         _expect_layers(header, config)
@@ -62,9 +69,6 @@ def import_gguf(path: str | os.PathLike[str], device: torch.device | str = "cpu"
             _our_name(name): _weights(data, name, record, config.head_dim)
             for name, record in header.tensors.items()
         }
-    except ValueError as error:
-        named = str(error).removeprefix(f"{path}: ")
-        raise ValueError(f"{path}: {named}") from None
     return model_from_state(config, state, path, device)
 
 
@@ -74,11 +78,9 @@ def read_config(path: Path, header: Header) -> ModelConfig:
     architecture = meta.get("general.architecture")
     if architecture != "llama":
         raise ValueError(f"has architecture {architecture!r}; only 'llama' can be read")
+    scaling = meta.get("llama.rope.scaling.type", "none")
     refused = {
-        f"rotary scaling {meta.get('llama.rope.scaling.type')!r}": meta.get(
-            "llama.rope.scaling.type", "none"
-        )
-        != "none",
+        f"rotary scaling {scaling!r}": scaling != "none",
         "frequency factors": "rope_freqs.weight" in header.tensors,
         "experts": meta.get("llama.expert_count", 0) != 0,
     }
@@ -137,23 +139,18 @@ def _our_name(name: str) -> str:
 def _weights(data: Any, name: str, record: TensorRecord, head_dim: int) -> Tensor:
     """One tensor as float32, its heads' rows as `llamalite.model.layers.rotate` pairs them."""
     gguf = _package()
-    names = {gguf.GGMLQuantizationType[kind].value: kind for kind in KINDS}
-    if record.kind not in names:
-        known = {kind.value: kind.name for kind in gguf.GGMLQuantizationType}
-        found = known.get(record.kind, f"number {record.kind}")
+    kind = next((k for k in gguf.GGMLQuantizationType if k.value == record.kind), None)
+    if kind is None or kind.name not in KINDS:
+        found = kind.name if kind else f"number {record.kind}"
         raise ValueError(f"{name} is of type {found}; {', '.join(KINDS)} are read")
-    kind = gguf.GGMLQuantizationType(record.kind)
     values, size = gguf.GGML_QUANT_SIZES[kind]
     if record.shape[-1] % values:
         raise ValueError(
             f"{name} has rows of {record.shape[-1]}; {kind.name} needs whole {values}s"
         )
     raw = tensor_bytes(data, record, math.prod(record.shape) // values * size)
-    if kind.name in ("F32", "F16"):
-        array = raw.view(np.float32 if kind.name == "F32" else np.float16).reshape(record.shape)
-    else:
-        rows = raw.reshape(*record.shape[:-1], record.shape[-1] // values * size)
-        array = gguf.quants.dequantize(rows, kind).reshape(record.shape)
+    rows = raw.reshape(*record.shape[:-1], record.shape[-1] // values * size)
+    array = gguf.quants.dequantize(rows, kind).reshape(record.shape)
     weights = torch.from_numpy(np.array(array, np.float32))
     if name.endswith(TURNED) and weights.ndim == 2 and weights.shape[0] % head_dim == 0:
         weights = pair_halves(weights, head_dim)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,14 +46,14 @@ class TensorRecord(NamedTuple):
 class ListInFile:
     """A list of metadata that stays in the file until it is asked for."""
 
-    cursor: Cursor
+    data: mmap.mmap | bytes
     start: int
     kind: int
     count: int
 
     def values(self) -> Iterator[Any]:
         """Its elements one by one."""
-        cursor = self.cursor.at(self.start)
+        cursor = Cursor(self.data, self.start)
         for _ in range(self.count):
             yield cursor.value(self.kind)
 
@@ -63,10 +64,6 @@ class Cursor:
     def __init__(self, data: mmap.mmap | bytes, position: int = 0) -> None:
         self.data = data
         self.position = position
-
-    def at(self, position: int) -> Cursor:
-        """Another cursor on the same file."""
-        return Cursor(self.data, position)
 
     def skip(self, count: int) -> int:
         """Pass over some bytes; where they begin. ValueError when the file ends before."""
@@ -104,7 +101,7 @@ class Cursor:
 
     def _list(self) -> ListInFile:
         kind, count = self.scalar("I"), self.scalar("Q")
-        found = ListInFile(self.at(self.position), self.position, kind, count)
+        found = ListInFile(self.data, self.position, kind, count)
         if kind in SCALARS:
             self.skip(count * struct.calcsize(SCALARS[kind]))
         elif kind == STRING:
@@ -129,6 +126,16 @@ class Header:
         if not isinstance(found, ListInFile):
             raise ValueError(f"has no list {key}; choose a file that carries its tokenizer")
         return list(found.values())
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the file's name before what is wrong with it, where it does not stand there yet."""
+    try:
+        yield
+    except ValueError as error:
+        named = str(error).removeprefix(f"{path}: ")
+        raise ValueError(f"{path}: {named}") from None
 
 
 def map_file(path: Path) -> mmap.mmap:

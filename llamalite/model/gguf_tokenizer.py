@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from llamalite.model.gguf_header import Header, map_file, read_header
+from llamalite.model.gguf_header import Header, map_file, naming, read_header
 from llamalite.text.bpe import END, START, ByteTokenizer
 
 KIND, SPLITS = "gpt2", ("smollm",)
@@ -22,11 +22,8 @@ def gguf_tokenizer(path: str | Path) -> ByteTokenizer:
     another kind.
     """
     path = Path(path)
-    try:
+    with naming(path):
         return _tokenizer(read_header(map_file(path)))
-    except ValueError as error:
-        named = str(error).removeprefix(f"{path}: ")
-        raise ValueError(f"{path}: {named}") from None
 
 
 def _tokenizer(header: Header) -> ByteTokenizer:

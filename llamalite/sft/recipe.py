@@ -155,20 +155,25 @@ def read_dialogues(config: SFTConfig, world: Artifact, seed: int) -> Demonstrati
     if not config.data:
         dialogues = list(world_dialogues(config, world, seed))
         return Demonstrations(dialogues[config.held_out :], dialogues[: config.held_out], [])
-    packed = config.data.startswith(packaged.PACKAGED)
-    if packed and config.data != f"{packaged.PACKAGED}chats":
-        raise ValueError(f"data is {config.data!r}; of packaged text only packaged:chats is chats")
-    read, rejected = (packaged.chat_dialogues(), []) if packed else read_jsonl(config.data)
-    order = np.random.default_rng([seed, 1]).permutation(len(read)).tolist()
-    kept = min(config.held_out, len(read) // 10)
-    last = kept + config.examples if config.examples else len(read)
-    training, held_out = ([read[i] for i in some] for some in (order[kept:last], order[:kept]))
-    if packed:  # chats are long; all parts of one are on the same side
-        training, held_out = (
-            [part for chat in chats for part in packaged.cut(chat)]
-            for chats in (training, held_out)
-        )
+    groups, rejected = _own_dialogues(config.data)
+    order = np.random.default_rng([seed, 1]).permutation(len(groups)).tolist()
+    kept = min(config.held_out, len(groups) // 10)
+    last = kept + config.examples if config.examples else len(groups)
+    training, held_out = (
+        [dialogue for i in some for dialogue in groups[i]]
+        for some in (order[kept:last], order[:kept])
+    )
     return Demonstrations(training, held_out, rejected)
+
+
+def _own_dialogues(data: str) -> tuple[list[list[Dialogue]], list[Rejected]]:
+    """Dialogues in groups that must stay on one side: each row of a file, all parts of one chat."""
+    if not data.startswith(packaged.PACKAGED):
+        read, rejected = read_jsonl(data)
+        return [[dialogue] for dialogue in read], rejected
+    if data != f"{packaged.PACKAGED}chats":
+        raise ValueError(f"data is {data!r}; of packaged text only packaged:chats is chats")
+    return [list(packaged.cut(chat)) for chat in packaged.chat_dialogues()], []
 
 
 def world_dialogues(config: SFTConfig, world: Artifact, seed: int) -> Iterator[Dialogue]:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from llamalite.data_care import packaged
-from llamalite.data_care.packaged import PACKAGED
 from llamalite.own_files import HUB, matching_files
 
 _KINDS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".txt": "text"}
@@ -52,12 +51,10 @@ class FileCorpus:
 
 def open_source(source: str, where: str, cache: Path | None = None) -> Any:
     """A dataset with a column "text": files of a pattern, packaged text, or of the hub."""
-    from datasets import load_dataset
+    from datasets import Dataset, load_dataset
 
     folder = str(cache) if cache else None
-    if where.startswith(PACKAGED):
-        from datasets import Dataset
-
+    if where.startswith(packaged.PACKAGED):
         return Dataset.from_dict({"text": list(packaged.documents(where))})
     if where.startswith(HUB):
         name, config, split = [*where.removeprefix(HUB).split(":"), "", ""][:3]
