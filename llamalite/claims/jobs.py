@@ -23,6 +23,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _RUN_SOURCES = (
     "world",
     "text",
+    "data_care",
     "model",
     "pretraining",
     "sft",
