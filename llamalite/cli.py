@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from jsonargparse import Namespace, set_parsing_settings
 
 from llamalite import __version__
 from llamalite.pipeline import run_folder, run_one, run_stages
-from llamalite.preferences.config import AnnotateConfig
 from llamalite.presets import RUNS, RunPreset, get_preset
 from llamalite.processes import is_leader
 from llamalite.stages import STAGES, Stage, get_stage, kinds
@@ -258,16 +258,6 @@ def _model_of(folder: Path, config: Namespace) -> Path:
     raise ValueError(f"there is no model in {model}; {remedy}")
 
 
-def _build_annotate(parser: Parser, arguments: Sequence[str]) -> None:
-    parser.add_class_arguments(AnnotateConfig)
-
-
-def _annotate(config: Namespace) -> None:
-    from llamalite.preferences.annotate import annotate
-
-    annotate(AnnotateConfig(**vars(config)))
-
-
 def _build_claims(parser: Parser, arguments: Sequence[str]) -> None:
     parser.add_argument("--ids", type=str, default="all", help="claims to measure, as P1,P2 or all")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds: 1, 2, 3, ...")
@@ -312,30 +302,6 @@ def _plan(config: Namespace) -> None:
     print_plan(PlanConfig(**settings), as_json=config.json)
 
 
-def _build_contamination(parser: Parser, arguments: Sequence[str]) -> None:
-    from llamalite.contamination.command import ContaminationConfig
-
-    parser.add_class_arguments(ContaminationConfig)
-
-
-def _contamination(config: Namespace) -> None:
-    from llamalite.contamination.command import ContaminationConfig, measure
-
-    measure(ContaminationConfig(**_settings_of(ContaminationConfig, config)))
-
-
-def _build_vocabulary(parser: Parser, arguments: Sequence[str]) -> None:
-    from llamalite.text.study import VocabularyConfig
-
-    parser.add_class_arguments(VocabularyConfig)
-
-
-def _vocabulary(config: Namespace) -> None:
-    from llamalite.text.study import VocabularyConfig, study
-
-    study(VocabularyConfig(**_settings_of(VocabularyConfig, config)))
-
-
 def _build_fetch(parser: Parser, arguments: Sequence[str]) -> None:
     from llamalite.real_models.fetch import MODELS
 
@@ -349,13 +315,39 @@ def _fetch(config: Namespace) -> None:
     fetch(config.name)
 
 
+def _tool(name: str, summary: str, config: str, function: str) -> Verb:
+    """A verb whose arguments are the fields of a dataclass and which hands it to a function.
+
+    Both are named as "module:name" below llamalite, and imported when the verb is used.
+    """
+
+    def build(parser: Parser, arguments: Sequence[str]) -> None:
+        parser.add_class_arguments(_imported(config))
+
+    def run(settings: Namespace) -> None:
+        made = _imported(config)
+        _imported(function)(made(**_settings_of(made, settings)))
+
+    return Verb(name, summary, build, run)
+
+
+def _imported(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(f"llamalite.{module}"), name)
+
+
 VERBS: tuple[Verb, ...] = (
     *(_stage_verb(stage) for stage in kinds().values()),
     Verb("run", "bring the whole chain up to date and write the report", _build_run, _run),
     Verb("chat", "talk to a model in the terminal", _build_chat, _chat),
     Verb("fetch", "bring a real model to this machine, checked", _build_fetch, _fetch),
     Verb("report", "write report.html and report.json of a run", _build_report, _report),
-    Verb("annotate", "serve the page where people compare replies", _build_annotate, _annotate),
+    _tool(
+        "annotate",
+        "serve the page where people compare replies",
+        "preferences.config:AnnotateConfig",
+        "preferences.annotate:annotate",
+    ),
     Verb("claims", "measure claims of the paper, write result files", _build_claims, _claims),
     Verb("ledger", "which of the paper's claims hold here", _build_ledger, _ledger),
     Verb(
@@ -364,17 +356,17 @@ VERBS: tuple[Verb, ...] = (
         _build_plan,
         _plan,
     ),
-    Verb(
+    _tool(
         "contamination",
         "how much of a benchmark stands in the training data, and what it does to scores",
-        _build_contamination,
-        _contamination,
+        "contamination.command:ContaminationConfig",
+        "contamination.command:measure",
     ),
-    Verb(
+    _tool(
         "vocabulary",
         "section 2.2: vocabularies of several sizes on held-out text, and what bytes and digits do",
-        _build_vocabulary,
-        _vocabulary,
+        "text.study:VocabularyConfig",
+        "text.study:study",
     ),
 )
 
