@@ -363,6 +363,12 @@ VERBS: tuple[Verb, ...] = (
         "contamination.command:measure",
     ),
     _tool(
+        "audit",
+        "section 4.1: pronouns, persons, descriptors, toxicity and languages of any corpus",
+        "audit.command:AuditConfig",
+        "audit.command:audit",
+    ),
+    _tool(
         "vocabulary",
         "section 2.2: vocabularies of several sizes on held-out text, and what bytes and digits do",
         "text.study:VocabularyConfig",

@@ -44,7 +44,10 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "evaluation": (
         "Evaluation and claims",
-        ("evaluation/*", "contamination/*", "claims/*", "figures", "drawing", "report", "report/*"),
+        (
+            *("evaluation/*", "audit/*", "contamination/*", "claims/*"),
+            *("figures", "drawing", "report", "report/*"),
+        ),
     ),
 }
 """Page: its title, and which modules of the package stand on it, as patterns."""

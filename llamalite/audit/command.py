@@ -1,0 +1,143 @@
+"""`llamalite audit`: who and what a corpus speaks of, as a table, files and plots. Section 4.1."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llamalite.disk import write_json
+from llamalite.jsonl import write_rows
+
+WORST = 50
+"""Documents of the highest toxicity that are kept to be looked at."""
+EXCERPT = 300
+"""Characters of each that are kept."""
+
+
+@dataclass(frozen=True)
+class AuditConfig:
+    """What is audited, by whom, and where the results go."""
+
+    corpus: str = "world:ci"
+    """world:PRESET (the micro-world's corpus of a run preset), packaged:plays, packaged:bible or
+    packaged:chats, files (JSONL or Parquet with a column "text", or .txt with a document a line), a
+    folder or pattern of such, or hub:NAME[:CONFIG[:SPLIT]]."""
+    documents: int = 0
+    """Most documents that are read; 0: all, and 10,000 of a micro-world."""
+    every: int = 1
+    """Read each n-th document only; the paper scores a tenth of its corpus for toxicity."""
+    toxicity: str = ""
+    """Who scores lines for toxicity: words (a packaged list of rude English words), a .txt list of
+    terms, or labelled rows to learn from as hub:toxigen/toxigen-data:annotated ("text" with "label"
+    or "toxicity_human"). Empty: words; for a micro-world, labelled lines of another world."""
+    out: str = "runs/audit"
+    """Folder of audit.json, toxic.jsonl and the plots."""
+
+    def __post_init__(self) -> None:
+        if self.documents < 0:
+            raise ValueError(f"documents is {self.documents}; it must be at least 0")
+        if self.every < 1:
+            raise ValueError(f"every is {self.every}; it must be at least 1")
+
+
+def audit(config: AuditConfig) -> dict[str, Any]:
+    """Read the corpus once, write the files, and return what audit.json holds.
+
+    Keys: those of `Tally.result` over all documents; `sources`, the same by source where there are
+    several; `detectors`; and, where the truth is known, `toxicity_truth` (share, precision,
+    recall). Raises ValueError for a corpus that cannot be read.
+    """
+    from rich.progress import track
+
+    from llamalite.audit import figures
+    from llamalite.audit.recipe import open_corpus
+    from llamalite.audit.tally import Auditor, Tally
+
+    corpus = open_corpus(config.corpus, config.documents, config.every, config.toxicity)
+    auditor = Auditor(corpus.toxicity, corpus.language, corpus.axes)
+    whole, sources = Tally(), dict[str, Tally]()
+    hits = known = both = 0
+    worst: list[tuple[float, int, dict[str, Any]]] = []
+    for number, read in enumerate(track(corpus.documents, "auditing", total=corpus.size)):
+        marks = auditor.read(read.text)
+        for tally in (whole, sources.setdefault(read.source, Tally())):
+            tally.add(marks, len(read.text))
+        if read.toxic is not None:
+            hits, known = hits + marks.toxic, known + read.toxic
+            both += marks.toxic and read.toxic
+        if marks.toxicity > 0:
+            row = {
+                "document": number,
+                "source": read.source,
+                "score": round(marks.toxicity, 4),
+                "text": read.text[:EXCERPT],
+            }
+            # of equals the earlier stays
+            entry = (marks.toxicity, -number, row)
+            (heapq.heappush if len(worst) < WORST else heapq.heappushpop)(worst, entry)
+    result = {
+        "corpus": config.corpus,
+        "detectors": {"toxicity": auditor.toxicity.name, "language": auditor.language.name},
+        **whole.result(corpus.axes),
+    }
+    if len(sources) > 1:
+        result["sources"] = {name: each.result(corpus.axes) for name, each in sources.items()}
+    if known:
+        result["toxicity_truth"] = {
+            "share": round(known / whole.documents, 6),
+            "precision": round(both / hits, 6) if hits else None,
+            "recall": round(both / known, 6),
+        }
+    folder = Path(config.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "audit.json", result)
+    write_rows(folder / "toxic.jsonl", (row for _, _, row in sorted(worst, reverse=True)))
+    figures.skew(result).save(folder / "skew.svg")
+    figures.demographics(result).save(folder / "demographics.svg")
+    figures.toxicity(result).save(folder / "toxicity.svg")
+    figures.languages(result).save(folder / "languages.svg")
+    _print(result, folder)
+    return result
+
+
+TOP = 5
+"""Descriptors of an axis, and languages, that the table shows."""
+
+
+def _print(result: Mapping[str, Any], folder: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    title = f"audit of {result['corpus']}: {result['documents']:,} documents"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2))
+    table.add_column("what")
+    table.add_column("documents", justify="right")
+    table.add_column("of these")
+    rows = {"gendered pronouns": result["pronouns"], "grammatical person": result["persons"]}
+    for name, found in (rows | result["demographics"]).items():
+        parts = list(found["of_them"].items())[:TOP]
+        table.add_row(
+            name,
+            f"{found['documents']:.2%}",
+            ", ".join(f"{part} {share:.1%}" for part, share in parts),
+        )
+    toxicity = result["toxicity"]
+    table.add_row("toxic", f"{toxicity['share']:.2%}", f"mean score {toxicity['mean']:.4f}")
+    for name, share in list(result["languages"]["documents"].items())[:TOP]:
+        told = result["languages"]["text"].get(name, 0.0)
+        table.add_row(f"language {name}", f"{share:.2%}", f"{told:.2%} of the text")
+    console.print(table)
+    if truth := result.get("toxicity_truth"):
+        precision = truth["precision"]
+        console.print(
+            f"toxic in truth {truth['share']:.2%}; precision "
+            + ("not defined" if precision is None else f"{precision:.1%}")
+            + f", recall {truth['recall']:.1%}"
+        )
+    for name, detector in result["detectors"].items():
+        console.print(f"{name}: {detector}", soft_wrap=True)
+    console.print(f"written: {folder}", soft_wrap=True)

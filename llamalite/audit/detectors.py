@@ -1,0 +1,150 @@
+"""Who says how toxic a text is, and in which language it is written. Llama 2, section 4.1.
+
+A detector of toxicity gives a line a score from 0 to 1, one of languages gives a document the
+probability of each. Both are any callable; which one was asked stands in every result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, files, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from llamalite.audit.bayes import NaiveBayes, letter_runs
+from llamalite.audit.words import tokens
+from llamalite.own_files import HUB, matching_files
+
+WORD_LIST = "better-profanity"
+"""The package whose list of some 900 words is read; it is never imported."""
+_WORD_LIST_FILE = "better_profanity/profanity_wordlist.txt"
+TOXIC, HARMLESS = "toxic", "harmless"
+UNKNOWN = "unknown"
+"""Language of a document of which no language is likely enough; in the paper much of it is code."""
+
+
+class Detector(NamedTuple):
+    """What is asked, and what it is called in results."""
+
+    name: str
+    ask: Callable[[str], Any]
+
+
+def document_toxicity(text: str, line: Callable[[str], float]) -> float:
+    """Mean score of a document's lines, 0 to 1, as the paper averages HateBERT's; 0 without any."""
+    lines = [each for each in text.split("\n") if each.strip()]
+    return sum(map(line, lines)) / len(lines) if lines else 0.0
+
+
+def word_list(terms: Iterable[str], name: str) -> Detector:
+    """1 for a line in which a term of one word or several stands, whatever it means there."""
+    wanted = {tuple(found) for term in terms if (found := tokens(term))}
+    if not wanted:
+        raise ValueError(f"{name} holds no word; give one a line")
+    lengths = sorted({len(term) for term in wanted})
+
+    def ask(line: str) -> float:
+        words = tokens(line)
+        runs = (tuple(words[i : i + n]) for n in lengths for i in range(len(words) - n + 1))
+        return float(any(run in wanted for run in runs))
+
+    return Detector(f"{name}, {len(wanted)} terms", ask)
+
+
+def packaged_word_list() -> Detector:
+    """The word list of better-profanity: rude words, in English; it hears neither tone nor sense.
+
+    Raises ValueError where the package is absent.
+    """
+    try:
+        found = [file for file in files(WORD_LIST) or [] if str(file) == _WORD_LIST_FILE]
+    except PackageNotFoundError:
+        raise ValueError(
+            f"the word list is that of the package {WORD_LIST}, which is not installed; "
+            'pip install "llamalite[audit]", or give a list or labelled lines with --toxicity'
+        ) from None
+    text = Path(str(found[0].locate())).read_text(encoding="utf-8")
+    return word_list(text.splitlines(), f"{WORD_LIST} {version(WORD_LIST)}")
+
+
+def learned_toxicity(lines: Mapping[str, Iterable[str]], name: str) -> Detector:
+    """Probability that a line is toxic, learned from lines labelled `TOXIC` and `HARMLESS`.
+
+    As the paper's HateBERT was tuned on labelled ToxiGen, by a far smaller model.
+    """
+    model = NaiveBayes({label: lines[label] for label in (TOXIC, HARMLESS)}, tokens)
+    return Detector(f"naive Bayes over words, learned from {name}", lambda line: model(line)[TOXIC])
+
+
+def toxicity_from(where: str) -> Detector:
+    """The detector a setting names: "words", a .txt list of terms, or labelled rows.
+
+    Rows are those of ToxiGen: "text" with a "label" (0 or 1) or a "toxicity_human" (1 to 5, toxic
+    from 3, as ToxiGen's authors take it), in JSONL or Parquet files or of the hub. ValueError else.
+    """
+    if where == "words":
+        return packaged_word_list()
+    if where.endswith(".txt"):
+        try:
+            return word_list(Path(where).read_text(encoding="utf-8").splitlines(), where)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"cannot read the list of terms {where}: {error}") from None
+    if not where.startswith(HUB) and not matching_files(where):
+        raise ValueError(
+            f"toxicity is {where!r}, which is no file; give words, a .txt list of terms, or rows "
+            'with "text" and "label"'
+        )
+    from llamalite.text.files import open_source
+
+    rows = open_source("toxicity", where)
+    label = next((key for key in ("label", "toxicity_human") if key in rows.column_names), None)
+    if label is None:
+        raise ValueError(f'{where} has neither "label" nor "toxicity_human"; label its rows')
+    least = 1.0 if label == "label" else 3.0
+    lines: dict[str, list[str]] = {TOXIC: [], HARMLESS: []}
+    for row in rows:
+        if row["text"] and row[label] is not None:
+            lines[TOXIC if float(row[label]) >= least else HARMLESS].append(row["text"])
+    return learned_toxicity(lines, where)
+
+
+def learned_languages(lines: Mapping[str, Iterable[str]], name: str) -> Detector:
+    """Languages by runs of three letters, learned from lines; long lines count for more."""
+    model = NaiveBayes(lines, letter_runs)
+
+    def ask(text: str) -> dict[str, float]:
+        total = dict.fromkeys(model.classes, 0.0)
+        letters = 0
+        for line in text.split("\n"):
+            size = sum(c.isalpha() for c in line)
+            for language, probability in model(line).items() if size else ():
+                total[language] += size * probability
+            letters += size
+        return {each: weight / letters for each, weight in total.items()} if letters else {}
+
+    return Detector(f"naive Bayes over letters, learned from {name}", ask)
+
+
+def packaged_languages() -> Detector:
+    """py3langid, a naive Bayes over bytes for some hundred languages, its model inside the package.
+
+    Raises ValueError where it is absent.
+    """
+    try:
+        import py3langid
+    except ImportError:
+        raise ValueError(
+            'languages are told by the package py3langid; pip install "llamalite[audit]"'
+        ) from None
+
+    def ask(text: str) -> dict[str, float]:
+        if not any(c.isalpha() for c in text):
+            return {}
+        scores = dict(py3langid.rank(text))
+        top = max(scores.values())
+        weights = {language: math.exp(score - top) for language, score in scores.items()}
+        total = sum(weights.values())
+        return {language: weight / total for language, weight in weights.items()}
+
+    return Detector(f"py3langid {version('py3langid')}", ask)
