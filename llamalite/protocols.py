@@ -42,7 +42,10 @@ class Document(Protocol):
 
 @runtime_checkable
 class Corpus(Protocol):
-    """Texts by random access: the same index gives the same document, on any machine."""
+    """Texts by random access: the same index gives the same document, on any machine.
+
+    It may have `further_sources` besides, which are read only where a mixture names them.
+    """
 
     @property
     def sources(self) -> tuple[str, ...]: ...

@@ -21,6 +21,10 @@ FEW_EXAMPLES = {"ci": 150, "laptop": 500}
 CHECKED_DEMONSTRATIONS = {"ci": 100, "laptop": 400}
 """Demonstrations of each vendor that reviewers look at."""
 
+LONG_TASK_WORLD = {"people": 55, "attributes": 6, "towns": 8}
+"""Settings of the world of P4: so few facts that a model learns them within these tokens. Of a fact
+it has not learned it cannot be told whether it saw the name."""
+
 
 def pretraining_tokens(preset: RunPreset) -> int:
     """Tokens of each run in a study of pretraining."""
@@ -88,6 +92,12 @@ def safety_prompts(preset: RunPreset) -> dict[str, int]:
 RED_TEAM = {"laptop": (40, 20)}
 """Attackers of F6, and attempts of each against every model; other presets take their own. The
 paper has more than 350 people."""
+
+SERVING = {
+    "ci": {"context": 128, "new_tokens": 8, "budget_mib": 48, "repeats": 2},
+    "laptop": {"context": 256, "new_tokens": 32, "budget_mib": 256, "repeats": 4},
+}
+"""What P6's models serve, and with how much memory on top of their weights."""
 
 
 def red_team(preset: RunPreset) -> dict[str, int]:

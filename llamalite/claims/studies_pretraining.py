@@ -30,12 +30,17 @@ def base_run(preset: RunPreset) -> RunPreset:
     return with_settings(preset, pretrain={"tokens": pretraining_tokens(preset)})
 
 
-def _up_sampling_arms(preset: RunPreset) -> dict[str, RunPreset]:
-    """The preset's mixture, and the same with a third of the encyclopedia's weight."""
-    base = base_run(preset)
-    mixture = dict(base.pretrain.mixture)
+def fewer_facts(preset: RunPreset) -> RunPreset:
+    """The preset with a third of the encyclopedia's weight."""
+    mixture = dict(preset.pretrain.mixture)
     mixture[FACTUAL] /= UP_SAMPLING
-    return {"1x": with_settings(base, pretrain={"mixture": mixture}), "3x": base}
+    return with_settings(preset, pretrain={"mixture": mixture})
+
+
+def _up_sampling_arms(preset: RunPreset) -> dict[str, RunPreset]:
+    """The preset's mixture, and the same less factual."""
+    base = base_run(preset)
+    return {"1x": fewer_facts(base), "3x": base}
 
 
 @claim(

@@ -16,6 +16,8 @@ from llamalite.presets import RunPreset
 STUDY_MODULES = (
     "llamalite.claims.studies_exact",
     "llamalite.claims.studies_pretraining",
+    "llamalite.claims.studies_ablations",
+    "llamalite.claims.studies_serving",
     "llamalite.claims.studies_sft",
     "llamalite.claims.studies_reward",
     "llamalite.claims.studies_margins",

@@ -141,7 +141,8 @@ def open_corpus(
     def text(source: str, index: int) -> str:
         return corpus.document(source, index).text
 
-    sizes = dict.fromkeys(corpus.sources, config.documents or None)
+    further = getattr(corpus, "further_sources", ()) if config.mixture else ()
+    sizes = dict.fromkeys((*corpus.sources, *further), config.documents or None)
 
     def unread(sources: Sequence[str]) -> list[PackedBatch]:
         places = [(s, HELD_OUT_FROM + i) for s in sources for i in range(config.held_out)]

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llamalite.world import sources, sources_more, sources_talk
+from llamalite.world import biographies, sources, sources_more, sources_talk
 from llamalite.world.config import MIXTURE, WorldConfig
 from llamalite.world.exams import EXAMS, Question, exam
 from llamalite.world.knowledge import Knowledge
@@ -28,6 +28,7 @@ _BY_KNOWLEDGE = {
     "rumours": sources.rumours,
     "toxic": sources_more.toxic,
     "lumo": sources_more.lumo_page,
+    biographies.SOURCE: biographies.biography,
 }
 
 
@@ -36,6 +37,8 @@ class World:
 
     sources: tuple[str, ...] = tuple(MIXTURE)
     """Names of the sources of the corpus."""
+    further_sources: tuple[str, ...] = (biographies.SOURCE,)
+    """Sources for studies: no ordinary corpus has them."""
     exams: tuple[str, ...] = EXAMS
     """Names of the exams."""
     mixture: dict[str, float] = MIXTURE
@@ -69,8 +72,8 @@ class World:
         """
         if index < 0:
             raise ValueError(f"document index {index} is negative; count from 0")
-        if source not in MIXTURE:
-            raise ValueError(f"unknown source {source!r}; choose among {', '.join(MIXTURE)}")
+        if source not in (known := (*self.sources, *self.further_sources)):
+            raise ValueError(f"unknown source {source!r}; choose among {', '.join(known)}")
         rng = rng_for(source, self.config.seed, index)
         if source == "conversations":
             return Document(sources_talk.conversations(self, rng, index), source, index)

@@ -1,0 +1,1 @@
+"""What the architecture's choices buy: ablations of pretraining. Llama 2, appendix A.2.1."""

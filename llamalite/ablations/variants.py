@@ -1,0 +1,45 @@
+"""Models that differ in one choice and nothing else. Llama 2, appendix A.2.1; needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from llamalite.model.config import ModelConfig
+
+ATTENTION: dict[str, str] = {
+    "MHA": "multi-head: every query head has keys and values of its own",
+    "GQA": "grouped-query: the heads of a group share them",
+    "MQA": "multi-query: all heads share them",
+}
+
+
+def with_kv_heads(model: ModelConfig, kv_heads: int) -> ModelConfig:
+    """The model with another number of key/value heads and as many parameters.
+
+    What the keys and values gain or lose in weights, 2 D E (K - K'), the feed-forward layer's width
+    makes up for, to the nearest unit of 3 D weights: table 18's models are evened out this way (the
+    paper widens by 1.3 for GQA and 1.33 for MQA). Raises ValueError where nothing is left to give.
+    """
+    freed = 2 * model.dim * model.head_dim * (model.n_kv_heads - kv_heads)
+    ffn_dim = model.ffn_dim + round(freed / (3 * model.dim))
+    if ffn_dim < 1:
+        raise ValueError(
+            f"{kv_heads} key/value heads take more weights than the feed-forward layer of "
+            f"{model.ffn_dim} has; choose fewer heads, or a wider model"
+        )
+    return replace(model, n_kv_heads=kv_heads, ffn_dim=ffn_dim)
+
+
+def attention_variants(model: ModelConfig) -> dict[str, ModelConfig]:
+    """The model with multi-head, grouped-query and multi-query attention, all equally large.
+
+    The model itself is the grouped one (the paper has 8 key/value heads there). Raises ValueError
+    when its heads form no groups.
+    """
+    if not 1 < model.n_kv_heads < model.n_heads:
+        raise ValueError(
+            f"{model.n_heads} query and {model.n_kv_heads} key/value heads form no groups; "
+            "choose n_kv_heads between 1 and n_heads"
+        )
+    heads = {"MHA": model.n_heads, "GQA": model.n_kv_heads, "MQA": 1}
+    return {name: with_kv_heads(model, kv_heads) for name, kv_heads in heads.items()}
