@@ -45,7 +45,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "evaluation": (
         "Evaluation and claims",
         (
-            *("evaluation/*", "audit/*", "contamination/*", "claims/*"),
+            *("evaluation/*", "ablations/*", "audit/*", "contamination/*", "claims/*"),
             *("figures", "drawing", "report", "report/*"),
         ),
     ),
