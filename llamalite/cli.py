@@ -326,7 +326,8 @@ def _tool(name: str, summary: str, config: str, function: str) -> Verb:
 
     def run(settings: Namespace) -> None:
         made = _imported(config)
-        _imported(function)(made(**_settings_of(made, settings)))
+        own = Namespace(**_settings_of(made, settings))
+        _imported(function)(_instance(made(), own))
 
     return Verb(name, summary, build, run)
 
@@ -355,6 +356,12 @@ VERBS: tuple[Verb, ...] = (
         "memory, time, energy and carbon of a run before anyone pays for it",
         _build_plan,
         _plan,
+    ),
+    _tool(
+        "clean",
+        "section 2.1: clean a corpus of any size, with counts before and after each stage",
+        "data_care.recipe:CleanConfig",
+        "data_care.command:clean",
     ),
     _tool(
         "contamination",

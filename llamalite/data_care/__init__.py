@@ -1,1 +1,1 @@
-"""Text that people wrote: the corpora behind `packaged:`. Llama 2, section 2.1."""
+"""Care for pretraining data: reading, cleaning, mixing, and real English. Llama 2, section 2.1."""

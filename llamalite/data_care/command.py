@@ -1,0 +1,80 @@
+"""`llamalite clean`: the work of `recipe`, told in tables and drawn. Llama 2, section 2.1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llamalite.data_care.recipe import CleanConfig, clean_into
+
+
+def clean(config: CleanConfig) -> dict[str, Any]:
+    """Clean a corpus, write the files, tell the counts; returns what clean.json holds.
+
+    Keys: `documents` and `characters` (before and after), `stages` (the same by source and stage),
+    `reasons`, `languages`, `rich_sites`, `epochs`, and `corpus`, as `--pretrain.corpus` takes it.
+    Cut short, the same command goes on. Raises ValueError for a corpus that cannot be read.
+    """
+    from llamalite.data_care.figures import cleaning
+
+    folder = Path(config.out)
+    result = clean_into(folder, config, progress=True)
+    (folder / "clean.svg").write_text(cleaning(result).svg(), encoding="utf-8")
+    _tell(result, folder)
+    return result
+
+
+def _tell(result: Mapping[str, Any], folder: Path) -> None:
+    """Counts by stage, effective epochs by source, and the command that goes on."""
+    from rich.console import Console
+    from rich.table import Table
+
+    def table(*headings: str) -> Table:
+        made = Table(box=None, padding=(0, 2))
+        for number, heading in enumerate(headings):
+            made.add_column(heading, justify="right" if number else "left")
+        return made
+
+    console = Console(highlight=False)
+    stages = table("stage", "documents before", "after", "characters before", "after")
+    for row in by_stage(result):
+        stages.add_row(row["stage"], *(f"{n:,}" for each in _SIDES for n in (row[each])))
+    console.print(stages, "\n", sep="", end="")
+    sources = table("source", "read", "left", "tokens", "share", "read as", "epochs")
+    for row in result["epochs"]:
+        own = [each for each in result["stages"] if each["source"] == row["source"]]
+        sources.add_row(
+            row["source"],
+            f"{own[0]['before']['documents']:,}",
+            f"{own[-1]['after']['documents']:,}",
+            f"{row['size']:,}",
+            f"{row['share']:.1%}",
+            f"{row['tokens']:,}",
+            f"{row['epochs']:.2f}",
+        )
+    console.print(sources)
+    if result["rich_sites"]:
+        console.print(f"sites rich in personal data: {', '.join(result['rich_sites'])}")
+    console.print(f"written: {folder}", soft_wrap=True)
+    corpus = json.dumps(result["corpus"])
+    console.print(
+        f"to train on it: llamalite pretrain --pretrain.corpus '{corpus}'", soft_wrap=True
+    )
+
+
+_SIDES = ("documents", "characters")
+
+
+def by_stage(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The counts of all sources together: a row a stage, each count as (before, after)."""
+    rows = []
+    for stage in result["order"]:
+        own = [row for row in result["stages"] if row["stage"] == stage]
+        counts = {
+            unit: tuple(sum(row[side][unit] for row in own) for side in ("before", "after"))
+            for unit in _SIDES
+        }
+        rows.append({"stage": stage, **counts})
+    return rows

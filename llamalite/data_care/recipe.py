@@ -1,0 +1,216 @@
+"""A corpus of any size, cleaned, with the counts of every stage. Llama 2, section 2.1."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llamalite.data_care.documents import RawDocument
+from llamalite.data_care.duplicates import DuplicateIndex
+from llamalite.data_care.epochs import effective_epochs
+from llamalite.data_care.personal import Site, survey_sites
+from llamalite.data_care.pipeline import STAGES, Counts, Rules, Tally, judge
+from llamalite.data_care.store import CORPUS, REJECTED, Store
+from llamalite.data_care.streams import WORLD, interleaved, open_stream
+from llamalite.disk import write_json
+from llamalite.world.config import MIXTURE, WorldConfig
+
+if TYPE_CHECKING:
+    from datasets import IterableDataset
+
+    from llamalite.protocols import Corpus
+
+
+@dataclass(frozen=True)
+class CleanConfig:
+    """What is read, what is taken out of it, and where the rest goes."""
+
+    corpus: dict[str, str] = field(default_factory=dict)
+    """For each source a file pattern (JSONL, Parquet or text, the first and last perhaps gzipped;
+    or a folder of them) with "text" and perhaps "url" or "site"; packaged:plays, packaged:bible or
+    packaged:chats; hub:NAME[:CONFIG[:SPLIT]], streamed; or world:SOURCE of the micro-world. Empty:
+    all of the micro-world."""
+    mixture: dict[str, float] = field(default_factory=dict)
+    """Weight of each source, of any sum, both in the order of reading and in the table of epochs.
+    Empty: all alike in reading, by their size in the table."""
+    limit: int = 0
+    """Documents read in all; 0: to the end of every source."""
+    documents: int = 2000
+    """Documents of each source of the micro-world, which never ends."""
+    max_bytes: int = 2_000_000
+    """Bytes above which a document is not taken into memory but rejected."""
+    rules: Rules = field(default_factory=Rules)
+    """Bounds of every stage."""
+    tokens: int = 0
+    """Length of the training run whose epochs the table tells; 0: as many tokens as are left."""
+    characters_per_token: float = 4.0
+    """To estimate tokens from characters; about 4 for 32k pieces on English, 3.5 for 1k."""
+    world: WorldConfig = field(default_factory=WorldConfig)
+    """Which micro-world, where a source is of it."""
+    seed: int = 0
+    """Of the order in which sources are interleaved."""
+    rank: int = 0
+    """Which part of the corpus this process cleans, from 0; each needs an `out` of its own."""
+    ranks: int = 1
+    """Number of parts. Copies that lie in different parts are found by cleaning the results."""
+    out: str = "runs/clean"
+    """Folder of corpus/SOURCE/*.parquet, rejected/*.jsonl, clean.json and clean.svg."""
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "tokens"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
+        for name in ("documents", "max_bytes", "characters_per_token"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        for source in self.corpus:
+            if not re.fullmatch(r"\w[\w.-]*", source):
+                raise ValueError(
+                    f"source {source!r} cannot name a folder; use letters, digits, - and _"
+                )
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The corpus, the micro-world's sources spelled out."""
+        return self.corpus or {source: WORLD + source for source in MIXTURE}
+
+
+def clean_into(folder: Path, config: CleanConfig, *, progress: bool = False) -> dict[str, Any]:
+    """Clean a corpus into a folder; returns what its clean.json holds, see `command.clean`.
+
+    Cut short, the same call goes on. Raises ValueError for a corpus that cannot be read, one of
+    which nothing is left, and a folder in which another cleaning was not finished.
+    """
+    stream = open_corpus(config)
+    # what only tells of the result, or where it lies, may change before going on
+    told = {"out", "tokens", "characters_per_token"}
+    settings = {name: each for name, each in asdict(config).items() if name not in told}
+    store = Store(folder, settings)
+    try:
+        counts, sites = _clean_stream(stream, config, store, progress)
+    except BaseException:
+        store.close()
+        raise
+    if not any(counts.kept(source).documents for source in counts.seen):
+        store.finish()
+        raise ValueError(f"nothing of the corpus is left; {folder / REJECTED} says why of each")
+    result = summary(counts, sites, config)
+    write_json(folder / "clean.json", result)
+    store.finish()
+    return result
+
+
+def open_corpus(config: CleanConfig) -> IterableDataset:
+    """All sources of a config as one stream, interleaved by weight, this process's part of it."""
+    worlds: list[Corpus] = []
+
+    def world() -> Corpus:
+        from llamalite.world import World
+
+        if not worlds:
+            worlds.append(World(config.world))
+        return worlds[0]
+
+    streams = {
+        source: open_stream(
+            source, where, max_bytes=config.max_bytes, world=world, documents=config.documents
+        )
+        for source, where in config.sources.items()
+    }
+    return interleaved(
+        streams, config.mixture, seed=config.seed, rank=config.rank, ranks=config.ranks
+    )
+
+
+def _clean_stream(
+    stream: IterableDataset, config: CleanConfig, store: Store, progress: bool
+) -> tuple[Counts, dict[str, Site]]:
+    """Judge every document of the stream that has not been judged before a break."""
+    limit = config.limit or None
+    if store.state is None:
+        counts, done = Counts(), 0
+        # a survey leaves the stream itself where it was
+        surveyed = islice(_documents(stream), config.rules.personal.survey or None)
+        sites = survey_sites(surveyed) if config.rules.personal.density else {}
+    else:
+        counts, done = Counts.restored(store.state["counts"]), store.state["done"]
+        sites = {name: Site(*each) for name, each in store.state["sites"].items()}
+        stream.load_state_dict(store.state["stream"])
+
+    def state() -> dict[str, Any]:
+        return {
+            "counts": counts.state_dict(),
+            "done": done,
+            "sites": sites,
+            "stream": stream.state_dict(),
+        }
+
+    index = DuplicateIndex(store.database, config.rules.duplicates)
+    rest = islice(_documents(stream), limit and limit - done)
+    for document in _shown(rest, done, limit) if progress else rest:
+        verdict = judge(document, config.rules, sites, index)
+        counts.count(document, verdict)
+        done += 1
+        if store.put(document, verdict):
+            store.commit(state())
+    store.commit(state())
+    return counts, sites
+
+
+def _documents(stream: IterableDataset) -> Iterator[RawDocument]:
+    for row in stream:
+        yield RawDocument(**row)
+
+
+def _shown(documents: Iterator[RawDocument], done: int, limit: int | None) -> Iterator[RawDocument]:
+    """The documents, with a bar or a count in the terminal."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("cleaning: {task.completed:,.0f} documents"))
+    with Progress(*columns, TimeElapsedColumn(), transient=True) as bar:
+        task = bar.add_task("", total=limit, completed=done)
+        for document in documents:
+            yield document
+            bar.advance(task)
+
+
+def summary(counts: Counts, sites: Mapping[str, Site], config: CleanConfig) -> dict[str, Any]:
+    """What clean.json holds."""
+    left = {source: counts.kept(source) for source in counts.seen}
+    whole = [
+        Tally(*(sum(part) for part in zip(*tallies, strict=True)))
+        for tallies in (counts.seen.values(), left.values())
+    ]
+    return {
+        "documents": {"before": whole[0].documents, "after": whole[1].documents},
+        "characters": {"before": whole[0].characters, "after": whole[1].characters},
+        "stages": counts.rows(),
+        "order": list(STAGES),
+        "reasons": {stage: dict(each.most_common()) for stage, each in counts.reasons.items()},
+        "languages": {
+            source: dict(each.most_common()) for source, each in counts.languages.items()
+        },
+        "rich_sites": {
+            name: site._asdict()
+            for name, site in sorted(sites.items())
+            if site.rich(config.rules.personal)
+        },
+        "epochs": [
+            row._asdict()
+            for row in effective_epochs(
+                {source: tally.characters for source, tally in left.items()},
+                {source: w for source, w in config.mixture.items() if source in left},
+                config.tokens,
+                config.characters_per_token,
+            )
+        ],
+        "corpus": {
+            source: str(Path(config.out) / CORPUS / source)
+            for source, tally in left.items()
+            if tally.documents
+        },
+    }

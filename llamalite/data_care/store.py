@@ -1,0 +1,120 @@
+"""The output of a cleaning: Parquet shards of what stays, rejected documents, and the place.
+
+What has been kept, counted and read so far is committed together with each round of shards, in one
+SQLite transaction; shards written after the last commit are written again. So a cleaning that is
+cut short at any moment goes on to the same files.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llamalite.data_care.documents import RawDocument, head
+from llamalite.data_care.pipeline import Verdict
+from llamalite.disk import write_bytes
+
+CORPUS, REJECTED = "corpus", "rejected"
+_DATABASE = "unfinished.sqlite"
+_ROUND = 50_000_000
+"""Characters held in memory before a round of shards is written."""
+_REJECTS = 20_000
+"""Rejected documents held before it."""
+
+
+class Store:
+    """A folder that a cleaning fills. `state` is that of the last commit, None at the start."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        """Open a folder for certain settings.
+
+        Raises ValueError when a cleaning with others was begun there and is not finished.
+        """
+        self.folder = folder
+        own = json.dumps(settings, sort_keys=True)
+        begun = (folder / _DATABASE).exists()
+        if not begun:
+            for name in (CORPUS, REJECTED):  # of a finished cleaning
+                shutil.rmtree(folder / name, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.database = sqlite3.connect(folder / _DATABASE, isolation_level=None)
+        self.database.execute("CREATE TABLE IF NOT EXISTS place (settings TEXT, state TEXT)")
+        found = self.database.execute("SELECT settings, state FROM place").fetchone()
+        if found and found[0] != own:
+            self.database.close()
+            raise ValueError(
+                f"{folder} holds an unfinished cleaning with other settings; "
+                "name another folder with --out, or delete this one"
+            )
+        self.state: dict[str, Any] | None = json.loads(found[1]) if found else None
+        self.database.execute("BEGIN")
+        self._settings = own
+        self._kept: dict[str, list[dict[str, str]]] = {}
+        self._rejected: list[dict[str, Any]] = []
+        self._held = 0
+        self._round = self.state["round"] if self.state else 0
+
+    def put(self, document: RawDocument, verdict: Verdict) -> bool:
+        """Take a judged document; true when it is time to `commit`."""
+        if verdict.stage:
+            self._rejected.append(
+                {
+                    "source": document.source,
+                    "place": document.place,
+                    "site": document.site,
+                    "stage": verdict.stage,
+                    "reason": verdict.reason,
+                    "characters": document.characters,
+                    "head": head(document.text),
+                }
+            )
+        else:
+            row = {
+                "text": document.text,
+                "source": document.source,
+                "place": document.place,
+                "site": document.site,
+                "language": verdict.language,
+            }
+            self._kept.setdefault(document.source, []).append(row)
+            self._held += len(document.text)
+        return self._held >= _ROUND or len(self._rejected) >= _REJECTS
+
+    def commit(self, state: Mapping[str, Any]) -> None:
+        """Write what was put since the last commit, and `state` with it."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        for source, rows in self._kept.items():
+            folder = self.folder / CORPUS / source
+            folder.mkdir(parents=True, exist_ok=True)
+            content = io.BytesIO()
+            pq.write_table(pa.Table.from_pylist(rows), content)
+            write_bytes(folder / f"{self._round:05d}.parquet", content.getvalue())
+        if self._rejected:
+            lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in self._rejected)
+            (self.folder / REJECTED).mkdir(exist_ok=True)
+            write_bytes(
+                self.folder / REJECTED / f"{self._round:05d}.jsonl", "".join(lines).encode()
+            )
+        self._kept, self._rejected, self._held = {}, [], 0
+        self._round += 1
+        whole = json.dumps({**state, "round": self._round})
+        self.database.execute("DELETE FROM place")
+        self.database.execute("INSERT INTO place VALUES (?, ?)", (self._settings, whole))
+        self.database.execute("COMMIT")
+        self.database.execute("BEGIN")
+
+    def close(self) -> None:
+        """Leave it as of the last commit."""
+        self.database.close()
+
+    def finish(self) -> None:
+        """The last commit was the last: remove what only going on would need."""
+        self.close()
+        (self.folder / _DATABASE).unlink()
