@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from llamalite.artifacts import MANIFEST, Artifact, write_json
+from llamalite.disk import write_json
 from llamalite.evaluation.prompting import Style, cut_reply, fit
 
 HELP = """\
@@ -156,27 +156,14 @@ def load_conversation(
     Raises ValueError in one line when a file is missing or damaged, or when the tokenizer belongs
     to another model.
     """
-    from llamalite.model.checkpoint import load_model
-    from llamalite.parallel import pick_device
-    from llamalite.text.loading import load_tokenizer
+    from llamalite.real_models.folder import open_model
 
-    folder, config = Path(folder), config or ChatConfig()
-    if not folder.is_dir():
-        raise ValueError(f"there is no model in {folder}; run `llamalite run` first")
-    stage = ""
-    if (folder / MANIFEST).exists():
-        stage = Artifact.open(folder).manifest.get("stage", "")
-    model = load_model(folder, pick_device()).eval()
-    tokenizer = load_tokenizer(folder)
-    if tokenizer.vocab_size != model.config.vocab_size:
-        raise ValueError(
-            f"the tokenizer in {folder} has {tokenizer.vocab_size} pieces and the model "
-            f"{model.config.vocab_size}; put the model's own tokenizer there"
-        )
+    config = config or ChatConfig()
+    opened = open_model(folder)
     style = config.style
     if style == "auto":
-        style = "plain" if stage == "pretrain" else "chat"
-    return Conversation(model, tokenizer, style, config, seed, config.system)
+        style = "chat" if opened.chats else "plain"
+    return Conversation(opened.model, opened.tokenizer, style, config, seed, config.system)
 
 
 def chat(

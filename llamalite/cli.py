@@ -20,7 +20,7 @@ from llamalite import __version__
 from llamalite.pipeline import run_folder, run_one, run_stages
 from llamalite.presets import RUNS, RunPreset, get_preset
 from llamalite.processes import is_leader
-from llamalite.stages import STAGES, Stage, get_stage, kinds
+from llamalite.stages import STAGES, Stage, kinds
 from llamalite.user_errors import Parser, explain, fail
 
 _ABOUT = """The Llama 2 paper as software: a verb for each stage in the paper's order, and verbs to
@@ -236,26 +236,10 @@ def _build_chat(parser: Parser, arguments: Sequence[str]) -> None:
 
 def _chat(config: Namespace) -> None:
     from llamalite.chat import ChatConfig, chat
-    from llamalite.real_models.fetch import find_model
+    from llamalite.real_models.folder import model_folder
 
-    folder = run_folder(config.out, get_preset(config.preset).name, config.seed)
-    model = find_model(config.model) if config.model else _model_of(folder, config)
-    chat(model, ChatConfig(**_settings_of(ChatConfig, config)), config.seed)
-
-
-def _model_of(folder: Path, config: Namespace) -> Path:
-    """The model folder of a stage; ValueError that says how to get one where there is none."""
-    model = folder / get_stage(config.stage).name
-    if model.is_dir():
-        return model
-    command = f"llamalite run --preset {config.preset}"
-    command += f" --seed {config.seed}" * (config.seed != 0)
-    command += f" --out {config.out}" * (config.out != "runs")
-    others = sorted(str(path.parent) for path in Path(config.out).glob(f"*/{config.stage}"))
-    remedy = f"`{command}` makes one"
-    if others:
-        remedy += f"; or name a run that has one with --preset and --seed: {', '.join(others)}"
-    raise ValueError(f"there is no model in {model}; {remedy}")
+    folder = model_folder(config.model, config.stage, config.preset, config.seed, config.out)
+    chat(folder, ChatConfig(**_settings_of(ChatConfig, config)), config.seed)
 
 
 def _build_claims(parser: Parser, arguments: Sequence[str]) -> None:
@@ -342,6 +326,12 @@ VERBS: tuple[Verb, ...] = (
     Verb("run", "bring the whole chain up to date and write the report", _build_run, _run),
     Verb("chat", "talk to a model in the terminal", _build_chat, _chat),
     Verb("fetch", "bring a real model to this machine, checked", _build_fetch, _fetch),
+    _tool(
+        "export",
+        "write a model in Hugging Face's format, for transformers, vLLM and llama.cpp",
+        "real_models.export:ExportConfig",
+        "real_models.export:export",
+    ),
     Verb("report", "write report.html and report.json of a run", _build_report, _report),
     _tool(
         "annotate",

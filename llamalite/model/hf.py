@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,15 @@ def import_hf(folder: str | os.PathLike[str], device: torch.device | str = "cpu"
     return model_from_state(config, state, source, device)
 
 
-def export_hf(model: Transformer, folder: str | os.PathLike[str]) -> None:
+def export_hf(
+    model: Transformer,
+    folder: str | os.PathLike[str],
+    special_ids: Mapping[str, int] | None = None,
+) -> None:
     """Write config.json and model.safetensors, which `transformers` loads as LlamaForCausalLM.
 
-    The tokenizer is not written; its ids are as llamalite's: unk 0, bos 1, eos 2.
+    The tokenizer is not written, see `llamalite.text.hf_tokenizer`; `special_ids` are its ids as
+    "bos_token_id", "eos_token_id" and so on (SentencePiece's unless told: bos 1, eos 2).
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +83,8 @@ def export_hf(model: Transformer, folder: str | os.PathLike[str]) -> None:
     write_json(
         folder / CONFIG,
         {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": dtype}
-        | hf_config(model.config),
+        | hf_config(model.config)
+        | dict(special_ids or {}),
     )
 
 

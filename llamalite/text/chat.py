@@ -113,6 +113,35 @@ def render(messages: Messages) -> str:
     )
 
 
+def template() -> str:
+    """The format as a Jinja template, which Hugging Face's files and llama.cpp's carry.
+
+    It refuses what `exchanges` refuses: roles out of turn, tags in what people say.
+    """
+    tags = ", ".join(f"'{tag}'" for tag in TAGS)
+    refuse = "{{{{ raise_exception('{}') }}}}".format
+    return (
+        "{% if messages[0]['role'] == 'system' %}"
+        f"{{% set before = '{SYS}\\n' + messages[0]['content'] | trim + '\\n{END_SYS}\\n\\n' %}}"
+        "{% set said = messages[1:] %}"
+        "{% else %}{% set before = '' %}{% set said = messages %}{% endif %}"
+        "{% for message in messages %}"
+        f"{{% for tag in [{tags}, bos_token, eos_token] %}}{{% if tag in message['content'] %}}"
+        + refuse("a message contains a tag of the chat format; remove it")
+        + "{% endif %}{% endfor %}{% endfor %}"
+        "{% for message in said %}"
+        "{% if message['role'] != ['user', 'assistant'][loop.index0 % 2] %}"
+        + refuse("after an optional system message, user and assistant alternate")
+        + "{% endif %}"
+        "{% if message['role'] == 'user' %}"
+        f"{{{{ bos_token + '{INST} ' + (before if loop.first else '') }}}}"
+        f"{{{{ message['content'] | trim + ' {END_INST}' }}}}"
+        "{% else %}"
+        "{{ ' ' + message['content'] | trim + ' ' + eos_token }}"
+        "{% endif %}{% endfor %}"
+    )
+
+
 def split_turns(messages: Messages) -> list[Turn]:
     """A dialogue as formatted pairs of prompt and answer; ValueError when it is malformed.
 
