@@ -52,7 +52,8 @@ _ROUND_SOURCES = (
 _SAFETY_DATA_SOURCES = (*_RUN_SOURCES, "safety/scaling.py", "claims/safety_data.py")
 _MEASURE_SOURCES = (
     *_ROUND_SOURCES,
-    *("ablations", "general_reward", "claims", "plan.py", "presets.py", "stages.py"),
+    *("ablations", "general_reward", "real_models"),
+    *("claims", "plan.py", "presets.py", "stages.py"),
 )
 
 

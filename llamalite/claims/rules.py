@@ -6,7 +6,7 @@ when what the rule presupposes is not given or two means are equal (a tie decide
 condition on a number holds when the mean over seeds lies on the claimed side and the 95 % bootstrap
 interval (over seeds, and over items within seeds) excludes the other; it is contradicted when the
 interval lies wholly on the other side. An exact condition holds when the number equals the printed
-one within the printed rounding.
+one within the printed rounding, and a bound when a number that no seed changes keeps to it.
 """
 
 from __future__ import annotations
@@ -208,6 +208,36 @@ class Exact(Condition):
         # the printed value itself is a binary fraction: leave a thousandth of a unit for it
         verdict: Verdict = "holds" if max(worst) <= 0.5 + 1e-3 else "contradicted"
         return [Finding(self.text, verdict, max(worst), min(worst), max(worst), worst, True)]
+
+
+@dataclass(frozen=True)
+class _Bound(Condition):
+    """A number that no seed changes lies within a bound fixed in advance."""
+
+    metric: str
+    bound: float
+    side: ClassVar[Literal[1, -1]] = 1
+    seeds_matter = False
+
+    @property
+    def text(self) -> str:  # type: ignore[override]
+        return f"{self.metric} is at {'least' if self.side > 0 else 'most'} {self.bound:g}"
+
+    def judge(self, measurements: Sequence[Measurement]) -> list[Finding]:
+        found = tuple(float(values(one, self.metric).mean()) for one in measurements)
+        within = all(self.side * (number - self.bound) >= 0 for number in found)
+        verdict: Verdict = "holds" if within else "contradicted"
+        return [Finding(self.text, verdict, float(np.mean(found)), min(found), max(found), found)]
+
+
+class AtLeast(_Bound):
+    """A number that no seed changes is not below a bound fixed in advance."""
+
+
+class AtMost(_Bound):
+    """A number that no seed changes is not above a bound fixed in advance."""
+
+    side = -1
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,11 @@ def pair_halves(weight_FD: Float[Tensor, "F D"], head_dim: int) -> Float[Tensor,
     return rearrange(weight_FD, "(H E two) D -> (H two E) D", E=head_dim // 2, two=2)
 
 
+def pair_neighbours(weight_FD: Float[Tensor, "F D"], head_dim: int) -> Float[Tensor, "F D"]:
+    """Back to the order of the released weights and of GGUF files: undoes `pair_halves`."""
+    return rearrange(weight_FD, "(H two E) D -> (H E two) D", E=head_dim // 2, two=2)
+
+
 def _config(
     path: Path,
     params: dict[str, Any],
