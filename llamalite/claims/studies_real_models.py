@@ -39,12 +39,12 @@ QUESTIONS = (
 @claim(
     "W1",
     Rule(
-        f"SmolLM2-135M, exported and read by transformers, in float32: it gives {ROWS} chapters and "
-        f"{len(QUESTIONS)} chats the same token ids as ours; no logit on {ROWS} rows of {LENGTH} "
-        "tokens differs by more than 0.001; perplexity differs by at most one part in 100,000; "
-        f"greedy replies of up to {REPLY} tokens are equal token for token. The weights are read "
-        "as they were meant: with llama.cpp's order of the query and key rows left as it stands "
-        "in the file, perplexity is at least twice as high.",
+        f"SmolLM2-135M, exported and read by transformers, in float32: it gives {ROWS} chapters "
+        f"and {len(QUESTIONS)} chats the same token ids as ours; no logit on {ROWS} rows of "
+        f"{LENGTH} tokens differs by more than 0.001; perplexity differs by at most one part in "
+        f"100,000; greedy replies of up to {REPLY} tokens are equal token for token. The weights "
+        "are read as they were meant: with llama.cpp's order of the query and key rows left as it "
+        "stands in the file, perplexity is at least twice as high.",
         (
             Exact({"texts with other ids": (0, 0), "greedy replies that differ": (0, 0)}),
             AtMost("largest difference of a logit", 1e-3),
@@ -138,7 +138,7 @@ def _our_replies(model: Any, prompts: Sequence[list[int]], eos_id: int) -> list[
     from llamalite.model.config import SamplingConfig
     from llamalite.model.generate import generate
 
-    likeliest = SamplingConfig(max_new_tokens=REPLY, temperature=0)
+    likeliest = SamplingConfig(max_new_tokens=REPLY, temperature=0.0)
     drawn = generate(model, prompts, likeliest, eos_id=eos_id)
     return [reply.ids + [eos_id] * reply.finished for (reply,) in drawn]
 
