@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llamalite.artifacts import digest, sha256_of, to_plain
-from llamalite.claims.stages import SAFETY_DATA, STUDY_STAGES, find_stage
+from llamalite.claims.stages import CONTAMINATED, SAFETY_DATA, STUDY_STAGES, find_stage
 from llamalite.claims.study import Study, with_settings
 from llamalite.presets import RunPreset
 from llamalite.stages import STAGES, Stage
@@ -49,10 +49,17 @@ _ROUND_SOURCES = (
     ),
     *("scoring.py", "prompt_mix.py"),
 )
-_SAFETY_DATA_SOURCES = (*_RUN_SOURCES, "safety/scaling.py", "claims/safety_data.py")
+_OWN_SOURCES = {
+    SAFETY_DATA: (*_RUN_SOURCES, "safety/scaling.py", "claims/safety_data.py"),
+    CONTAMINATED: (
+        *_RUN_SOURCES,
+        *("contamination/plants.py", "contamination/spans.py", "claims/contaminated.py"),
+    ),
+}
+"""Of study stages that rest on fine-tuning or less: the rounds' code decides nothing there."""
 _MEASURE_SOURCES = (
     *_ROUND_SOURCES,
-    *("ablations", "general_reward", "real_models"),
+    *("ablations", "contamination", "general_reward", "real_models"),
     *("claims", "plan.py", "presets.py", "stages.py"),
 )
 
@@ -228,6 +235,6 @@ def _stage_jobs(
 
 def _sources(stage: Stage) -> tuple[str, ...]:
     """What decides a stage's numbers: of those after the rounds' beginning, the rounds' too."""
-    if stage.name == SAFETY_DATA:
-        return _SAFETY_DATA_SOURCES
+    if stage.name in _OWN_SOURCES:
+        return _OWN_SOURCES[stage.name]
     return _ROUND_SOURCES if stage.round or stage in STUDY_STAGES else _RUN_SOURCES

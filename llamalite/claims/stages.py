@@ -9,7 +9,15 @@ GHOST_ATTENTION = "ghost_attention_0"
 """Of version 0, which is the SFT model; the number is no part of the stage's kind."""
 SAFETY = "safety_0"
 SAFETY_DATA = "safety_data"
+CONTAMINATED = "contaminated"
 STUDY_STAGES = (
+    Stage(
+        name=CONTAMINATED,
+        section="A.6",
+        summary="the base model's pretraining once more, with an exam's questions in the corpus",
+        inputs=reads("world", "pretrain"),
+        recipe="llamalite.claims.contaminated",
+    ),
     Stage(
         name=PPO,
         section="3.2.3",

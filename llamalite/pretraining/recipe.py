@@ -35,10 +35,17 @@ def run(config: PretrainConfig, inputs: dict[str, Artifact], draft: Draft, seed:
 
     world = World.load(inputs["world"].file("world.json"))
     tokenizer = Tokenizer.load(inputs["tokenizer"].file("tokenizer.model"))
+    pretrain_into(draft, config, tokenizer, world, seed)
+
+
+def pretrain_into(
+    draft: Draft, config: PretrainConfig, tokenizer: Tokenizer, corpus: Corpus, seed: int
+) -> None:
+    """Train on a corpus and write the stage's files and metrics into a draft."""
     module, report = pretrain(
         config,
         tokenizer,
-        world,
+        corpus,
         seed,
         work=draft.work,
         metrics_file=draft.path / "metrics.csv",
