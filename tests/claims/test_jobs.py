@@ -8,7 +8,7 @@ import pytest
 from llamalite.claims import all_studies, jobs, study
 from llamalite.claims.jobs import MeasureJob, plan_jobs, stages_until, study_config
 from llamalite.claims.rules import Above, Rule
-from llamalite.claims.stages import SAFETY_DATA, STUDY_STAGES, find_stage
+from llamalite.claims.stages import STUDY_STAGES, find_stage
 from llamalite.claims.statements import CLAIMS
 from llamalite.claims.study import claim, with_settings
 from llamalite.presets import get_preset
@@ -90,19 +90,22 @@ def in_key(module, names):
     return any(f"{path}.py" == name or f"{path}/".startswith(f"{name}/") for name in names)
 
 
-@pytest.mark.parametrize("kind", ["runs", "rounds", "safety data", "measurements"])
+@pytest.mark.parametrize("kind", ["runs", "rounds", *jobs._OWN_SOURCES, "measurements"])
 def test_all_code_that_decides_a_number_is_in_the_key(kind):
     graph = grimp.build_graph("llamalite")
-    own = find_stage(SAFETY_DATA)
     if kind == "runs":
         names, roots = jobs._RUN_SOURCES, [s.recipe for s in stages_until("sft")]
     elif kind == "rounds":
         names, roots = (
             jobs._ROUND_SOURCES,
-            [s.recipe for s in (*STAGES, *STUDY_STAGES) if s.round or s in STUDY_STAGES],
+            [
+                s.recipe
+                for s in (*STAGES, *STUDY_STAGES)
+                if (s.round or s in STUDY_STAGES) and s.name not in jobs._OWN_SOURCES
+            ],
         )
-        roots.remove(own.recipe)
-    elif kind == "safety data":
+    elif kind in jobs._OWN_SOURCES:
+        own = find_stage(kind)
         names, roots = jobs._sources(own), [own.recipe]
     else:
         names, roots = jobs._MEASURE_SOURCES, study.STUDY_MODULES
