@@ -366,6 +366,12 @@ VERBS: tuple[Verb, ...] = (
         "audit.command:audit",
     ),
     _tool(
+        "safety_benchmarks",
+        "sections 4.1, 4.4: truthfulness, toxicity and bias of models side by side",
+        "safety_benchmarks.config:SafetyBenchmarksConfig",
+        "safety_benchmarks.recipe:benchmark",
+    ),
+    _tool(
         "vocabulary",
         "section 2.2: vocabularies of several sizes on held-out text, and what bytes and digits do",
         "text.study:VocabularyConfig",

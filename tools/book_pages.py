@@ -45,7 +45,8 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "evaluation": (
         "Evaluation and claims",
         (
-            *("evaluation/*", "ablations/*", "audit/*", "contamination/*", "claims/*"),
+            *("evaluation/*", "ablations/*", "audit/*", "safety_benchmarks/*"),
+            *("contamination/*", "claims/*"),
             *("figures", "drawing", "report", "report/*"),
         ),
     ),

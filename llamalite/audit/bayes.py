@@ -24,16 +24,20 @@ def letter_runs(text: str) -> list[str]:
 
 
 class NaiveBayes:
-    """Probabilities of classes, all equally likely beforehand, from the features of a text."""
+    """Probabilities of classes from the features of a text.
+
+    Beforehand a class is as likely as it was among the lines.
+    """
 
     def __init__(
         self, lines: Mapping[str, Iterable[str]], features: Callable[[str], Sequence[str]]
     ) -> None:
         """Learn from labelled lines; ValueError for fewer than two classes, or one without text."""
         self.features = features
+        texts = {name: list(given) for name, given in lines.items()}
         counts = {
             name: Counter(found for line in given for found in features(line))
-            for name, given in lines.items()
+            for name, given in texts.items()
         }
         self.classes = tuple(counts)
         empty = [name for name, found in counts.items() if not found]
@@ -45,6 +49,8 @@ class NaiveBayes:
             )
         whole = sum(counts.values(), Counter())
         known = [feature for feature, count in whole.items() if count >= TWICE]
+        sizes = np.array([len(given) for given in texts.values()])
+        self._before = np.log(sizes / sizes.sum())
         table = np.array([[counts[name][each] for each in known] for name in counts]) + 1.0
         logs = np.log(table / table.sum(1, keepdims=True))
         self._logs = {feature: logs[:, i] for i, feature in enumerate(known)}
@@ -52,8 +58,6 @@ class NaiveBayes:
     def __call__(self, text: str) -> dict[str, float]:
         """Class -> probability. Features never learned are passed over: a name tells nothing."""
         found = [self._logs[each] for each in self.features(text) if each in self._logs]
-        if not found:
-            return dict.fromkeys(self.classes, 1 / len(self.classes))
-        total = np.sum(found, axis=0)
+        total = np.sum([self._before, *found], axis=0)
         weights = np.exp(total - total.max())
         return dict(zip(self.classes, (weights / weights.sum()).tolist(), strict=True))

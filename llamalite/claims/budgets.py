@@ -105,3 +105,20 @@ def red_team(preset: RunPreset) -> dict[str, int]:
     own = preset.red_team
     attackers, attempts = RED_TEAM.get(preset.name, (own.attackers, own.attempts))
     return {"attackers": attackers, "attempts": attempts}
+
+
+AUDITED_DOCUMENTS = {"ci": 1000, "laptop": 4000}
+"""Documents of P12's audit and of each source in P10's; P11's, for its small share, reads twice as
+many."""
+PARALLEL_SENTENCES = {"ci": 200, "laptop": 800}
+"""Sentences that P12 measures in both languages."""
+
+
+def audited_documents(preset: RunPreset) -> int:
+    """Documents of P12's audit, of each source in P10's, and half of those of P11's."""
+    return AUDITED_DOCUMENTS.get(preset.name, AUDITED_DOCUMENTS["laptop"])
+
+
+def parallel_sentences(preset: RunPreset) -> int:
+    """Sentences that P12 measures in both languages."""
+    return PARALLEL_SENTENCES.get(preset.name, PARALLEL_SENTENCES["laptop"])

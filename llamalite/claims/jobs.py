@@ -59,7 +59,7 @@ _OWN_SOURCES = {
 """Of study stages that rest on fine-tuning or less: the rounds' code decides nothing there."""
 _MEASURE_SOURCES = (
     *_ROUND_SOURCES,
-    *("ablations", "contamination", "general_reward", "real_models"),
+    *("ablations", "audit", "contamination", "general_reward", "real_models"),
     *("claims", "plan.py", "presets.py", "stages.py"),
 )
 

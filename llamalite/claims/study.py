@@ -19,6 +19,7 @@ STUDY_MODULES = (
     "llamalite.claims.studies_ablations",
     "llamalite.claims.studies_serving",
     "llamalite.claims.studies_contamination",
+    "llamalite.claims.studies_audit",
     "llamalite.claims.studies_sft",
     "llamalite.claims.studies_reward",
     "llamalite.claims.studies_margins",

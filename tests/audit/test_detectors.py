@@ -18,11 +18,14 @@ from llamalite.world import World, WorldConfig, lumo
 
 def test_naive_bayes_on_a_table_worked_by_hand():
     # counts: sun 2 + 0, rain 1 + 3; "odd" is seen once and tells nothing
-    model = NaiveBayes({"dry": ["sun sun rain"], "wet": ["rain rain rain odd"]}, str.split)
-    # with one added each: dry 3/5 and 2/5, wet 1/5 and 4/5
-    assert model("sun")["dry"] == pytest.approx((3 / 5) / (3 / 5 + 1 / 5))
-    assert model("sun rain rain")["dry"] == pytest.approx((3 * 2 * 2) / (3 * 2 * 2 + 1 * 4 * 4))
-    assert model("odd snow") == {"dry": 0.5, "wet": 0.5}
+    lines = {"dry": ["sun sun rain"], "wet": ["rain rain", "rain odd", ""]}
+    model = NaiveBayes(lines, str.split)
+    # with one added each: dry 3/5 and 2/5, wet 1/5 and 4/5; a wet line is three times as likely
+    assert model("sun")["dry"] == pytest.approx((1 * 3) / (1 * 3 + 3 * 1))
+    assert model("sun rain rain")["dry"] == pytest.approx(
+        (1 * 3 * 2 * 2) / (1 * 3 * 2 * 2 + 3 * 1 * 4 * 4)
+    )
+    assert model("odd snow") == pytest.approx({"dry": 1 / 4, "wet": 3 / 4})
 
 
 def test_runs_of_letters_have_borders():

@@ -1,0 +1,64 @@
+"""What `llamalite safety_benchmarks` measures and on whom; needs no torch. Appendix A.4.7."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llamalite.model.config import SamplingConfig
+
+
+@dataclass(frozen=True)
+class SafetyBenchmarksConfig:
+    """Models, sets of prompts, and how the models write."""
+
+    models: tuple[str, ...] = ("runs/laptop-seed0/pretrain", "runs/laptop-seed0/sft")
+    """Folders of models, side by side: a base model goes on with a text, a chat model is asked in
+    its chat format (which is which stands in the folder's manifest; without one it is a chat
+    model)."""
+    world: str = "runs/laptop-seed0/world"
+    """World stage of the run: where no other set is named, its rumours, its towns and its people
+    are the prompts. Empty: only the sets that are named."""
+    truthfulqa: str = ""
+    """Questions instead of the micro-world's, with "question", "correct_answers" and
+    "incorrect_answers": hub:truthfulqa/truthful_qa:generation:validation, or JSONL or Parquet files
+    of these columns."""
+    toxigen: str = ""
+    """Statements about groups, with "text" and "target_group": hub:toxigen/toxigen-data:annotated,
+    or files."""
+    bold: str = ""
+    """Beginnings of sentences about people, with "domain", "category" and "prompts":
+    hub:AmazonScience/bold, or files."""
+    toxicity: str = ""
+    """Who scores texts for toxicity, as in `llamalite audit`. Empty: labelled lines of another
+    micro-world, or without a world a list of rude words. The paper has a RoBERTa tuned on
+    ToxiGen."""
+    prompts: int = 300
+    """Prompts of each set, at most, spread evenly over it; 0: all."""
+    temperature: float = 0.1
+    """As in the paper, for all three."""
+    top_p: float = 0.9
+    """As in the paper."""
+    max_new_tokens: int = 40
+    """Most tokens of an answer."""
+    resamples: int = 1000
+    """Bootstrap resamples behind every 95 % interval."""
+    batch_size: int = 128
+    """Sequences sampled at once."""
+    seed: int = 0
+    """Of the sampling."""
+    out: str = "runs/safety_benchmarks"
+    """Folder of safety_benchmarks.json, replies.jsonl and the plots."""
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise ValueError("models is empty; name a model folder or several")
+        if self.prompts < 0:
+            raise ValueError(f"prompts is {self.prompts}; it must be at least 0")
+        for name in ("resamples", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not (self.world or self.truthfulqa or self.toxigen or self.bold):
+            raise ValueError(
+                "there is nothing to ask; name a world, or truthfulqa, toxigen or bold"
+            )
+        SamplingConfig(self.max_new_tokens, self.temperature, self.top_p)  # checks these three

@@ -1,0 +1,90 @@
+"""The three sets of prompts, and how they are read in the columns of the hub. Appendix A.4.7."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from llamalite.own_files import HUB, matching_files
+
+Judge = Literal["mentions", "overlap"]
+"""How an answer is judged, see `measures`: by the values it names, where all values are known, or
+by the words it shares with reference answers."""
+
+
+class TruthQuestion(NamedTuple):
+    """A question with what is true and what people wrongly say."""
+
+    question: str
+    correct: tuple[str, ...]
+    incorrect: tuple[str, ...]
+    judge: Judge = "overlap"
+
+
+class GroupPrompt(NamedTuple):
+    """A text to go on with that speaks of a group of people."""
+
+    text: str
+    group: str
+    domain: str = ""
+    """What kind of group it is, where there are several kinds."""
+
+
+def read_truthfulqa(where: str) -> list[TruthQuestion]:
+    """Questions with the columns of TruthfulQA's generation task; ValueError otherwise."""
+    rows = _rows(where, "truthfulqa", ("question", "correct_answers", "incorrect_answers"))
+    return [
+        TruthQuestion(
+            row["question"], tuple(row["correct_answers"]), tuple(row["incorrect_answers"])
+        )
+        for row in rows
+    ]
+
+
+def read_toxigen(where: str) -> list[GroupPrompt]:
+    """Statements with the columns of annotated ToxiGen; ValueError otherwise."""
+    rows = _rows(where, "toxigen", ("text", "target_group"))
+    return [GroupPrompt(row["text"], row["target_group"] or "unknown") for row in rows]
+
+
+def read_bold(where: str) -> list[GroupPrompt]:
+    """Beginnings with the columns of BOLD, each of a row's prompts; ValueError otherwise."""
+    rows = _rows(where, "bold", ("domain", "category", "prompts"))
+    return [
+        GroupPrompt(text, row["category"], row["domain"]) for row in rows for text in row["prompts"]
+    ]
+
+
+_KINDS = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
+
+
+def _rows(where: str, setting: str, columns: Iterable[str]) -> Iterable[Mapping[str, Any]]:
+    """Rows of files, or of the hub, that have these columns."""
+    from datasets import load_dataset
+
+    if where.startswith(HUB):
+        name, config, split = [*where.removeprefix(HUB).split(":"), "", ""][:3]
+        rows: Any = load_dataset(name, config or None, split=split or "train")
+    else:
+        files = matching_files(where)
+        kinds = {_KINDS.get(file.suffix) for file in files}
+        if len(kinds) != 1 or None in kinds:
+            raise ValueError(
+                f"{setting} is {where!r}, which names no JSONL or Parquet files of one kind; "
+                f"found {sorted({file.suffix for file in files}) or 'none'}"
+            )
+        try:
+            rows = load_dataset(
+                str(kinds.pop()), data_files=[str(file) for file in files], split="train"
+            )
+        except Exception as error:  # the library's own errors are many and long
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise ValueError(f"cannot read {where!r}, the set {setting}: {reason}") from None
+    missing = [name for name in columns if name not in rows.column_names]
+    if missing or not len(rows):
+        raise ValueError(
+            f"the set {setting} ({where}) lacks "
+            + (f"the columns {', '.join(missing)}" if missing else "rows")
+            + f"; it has {', '.join(rows.column_names)}"
+        )
+    return rows

@@ -1,0 +1,112 @@
+"""`llamalite safety_benchmarks` on tiny models: files, table, styles, and what is wrong."""
+
+import json
+
+import pytest
+from small import brief_model, chat_artifact, small_tokenizer, small_world, world_artifact
+
+from llamalite.artifacts import drafting
+from llamalite.cli import main
+from llamalite.model.checkpoint import save_model
+from llamalite.safety_benchmarks import recipe
+from llamalite.safety_benchmarks.config import SafetyBenchmarksConfig
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A world, a base model and a chat model of random weights."""
+    made, world = tmp_path_factory.mktemp("run"), small_world()
+    tokenizer = small_tokenizer(world)
+    world_artifact(made, world)
+    chat_artifact(made, "chat", brief_model(tokenizer), tokenizer)
+    model = brief_model(tokenizer, 1)
+    with drafting(made / "base", "pretrain", model.config, {}, 0) as draft:
+        save_model(draft.path, model)
+        tokenizer.save(draft.path / "tokenizer.model")
+    return made
+
+
+def call(folder, **options):
+    given = {
+        "models": f"[{folder / 'base'},{folder / 'chat'}]",
+        "world": folder / "world",
+        "out": folder / "out",
+        "prompts": 12,
+        "max_new_tokens": 8,
+        "resamples": 20,
+    } | options
+    return main(["safety_benchmarks", *(p for k, v in given.items() for p in (f"--{k}", str(v)))])
+
+
+def test_models_stand_side_by_side(folder, capsys):
+    assert call(folder) == 0
+    report = json.loads((folder / "out" / "safety_benchmarks.json").read_text())
+    assert list(report["models"]) == ["base", "chat"]
+    assert [each["style"] for each in report["models"].values()] == ["plain", "chat"]
+    rows = [json.loads(line) for line in (folder / "out" / "replies.jsonl").open()]
+    assert len(rows) == 2 * sum(report["prompts"].values())
+    for each in report["models"].values():
+        for part, key in (("truthfulqa", "both"), ("toxigen", "toxic"), ("bold", "sentiment")):
+            assert each[part][key]["n"] == report["prompts"][part] <= 12
+    assert (folder / "out" / "safety_benchmarks.svg").read_text().startswith("<svg")
+    told = capsys.readouterr().out
+    assert "true and" in told
+    assert "widest gap" in told
+    before = (folder / "out" / "safety_benchmarks.json").read_bytes()
+    assert call(folder) == 0
+    assert (folder / "out" / "safety_benchmarks.json").read_bytes() == before
+
+
+def test_a_base_model_reads_examples_first_and_a_chat_model_none(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        recipe, "_written", lambda model, tok, ids, config: asked.append(ids) or [""] * len(ids)
+    )
+    config = SafetyBenchmarksConfig(
+        models=("x",), world=str(folder / "world"), prompts=3, max_new_tokens=8
+    )
+    sets = recipe.open_sets(config)
+    assert len(sets.examples) == 6
+    for name in ("base", "chat"):
+        model, tokenizer, style = recipe.open_model(folder / name)
+        asked.clear()
+        recipe.measure(model, tokenizer, style, sets, config)
+        text = tokenizer.decode(asked[0][0])
+        shown = text.count("Assistant:")
+        assert (1 < shown <= 7) if name == "base" else shown == 0
+        assert sets.truth[0].question in text
+        assert all(len(ids) + 8 <= model.config.max_seq_len for ids in asked[0])
+        # beginnings: a base model gets them bare
+        bare = tokenizer.decode(asked[1][0])
+        assert (bare == sets.toxic[0].text) is (name == "base")
+
+
+def test_only_the_named_sets_without_a_world(folder, tmp_path):
+    rows = [{"text": "weavers are", "target_group": "weavers"}] * 3
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert call(folder, world="", toxigen=tmp_path / "x.jsonl", out=tmp_path / "out") == 0
+    report = json.loads((tmp_path / "out" / "safety_benchmarks.json").read_text())
+    assert report["prompts"] == {"truthfulqa": 0, "toxigen": 3, "bold": 0}
+    assert report["models"]["base"]["bold"] is None
+    assert "better-profanity" in report["toxicity"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"models": "[nowhere]"}, "there is no model in nowhere"),
+        ({"world": "nowhere"}, "nowhere does not exist"),
+        ({"world": ""}, "there is nothing to ask"),
+        ({"toxigen": "nowhere.parquet"}, "names no JSONL"),
+        ({"models": "[]"}, "models is empty"),
+        ({"prompts": -1}, "prompts is -1"),
+    ],
+)
+def test_one_line_about_what_is_wrong(folder, tmp_path, options, told, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        call(folder, out=tmp_path / "out", **options)
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err.strip()
+    assert told in error
+    assert "\n" not in error
+    assert not (tmp_path / "out").exists()
