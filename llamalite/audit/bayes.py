@@ -55,6 +55,17 @@ class NaiveBayes:
         logs = np.log(table / table.sum(1, keepdims=True))
         self._logs = {feature: logs[:, i] for i, feature in enumerate(known)}
 
+    def evidence(self, one: str, other: str) -> dict[str, float]:
+        """By how many nats each feature speaks for a class rather than another, most first."""
+        i, j = self.classes.index(one), self.classes.index(other)
+        found = {each: float(logs[i] - logs[j]) for each, logs in self._logs.items()}
+        return dict(sorted(found.items(), key=lambda each: -each[1]))
+
+    def before(self, one: str, other: str) -> float:
+        """By how many nats a class is likelier than another before any feature is seen."""
+        i, j = self.classes.index(one), self.classes.index(other)
+        return float(self._before[i] - self._before[j])
+
     def __call__(self, text: str) -> dict[str, float]:
         """Class -> probability. Features never learned are passed over: a name tells nothing."""
         found = [self._logs[each] for each in self.features(text) if each in self._logs]

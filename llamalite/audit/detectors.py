@@ -6,7 +6,6 @@ probability of each. Both are any callable; which one was asked stands in every 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
@@ -14,14 +13,13 @@ from typing import Any, NamedTuple
 
 from llamalite.audit.bayes import NaiveBayes, letter_runs
 from llamalite.audit.words import tokens
+from llamalite.data_care.language import UNKNOWN, identify
 from llamalite.own_files import HUB, matching_files
 
 WORD_LIST = "better-profanity"
 """The package whose list of some 900 words is read; it is never imported."""
 _WORD_LIST_FILE = "better_profanity/profanity_wordlist.txt"
 TOXIC, HARMLESS = "toxic", "harmless"
-UNKNOWN = "unknown"
-"""Language of a document of which no language is likely enough; in the paper much of it is code."""
 
 
 class Detector(NamedTuple):
@@ -129,22 +127,14 @@ def learned_languages(lines: Mapping[str, Iterable[str]], name: str) -> Detector
 def packaged_languages() -> Detector:
     """py3langid, a naive Bayes over bytes for some hundred languages, its model inside the package.
 
-    Raises ValueError where it is absent.
+    What is not the likeliest language is unknown. Raises ValueError where the package is absent.
     """
-    try:
-        import py3langid
-    except ImportError:
-        raise ValueError(
-            'languages are told by the package py3langid; pip install "llamalite[audit]"'
-        ) from None
+    identify("")  # complains now, not after a corpus was opened
 
     def ask(text: str) -> dict[str, float]:
         if not any(c.isalpha() for c in text):
             return {}
-        scores = dict(py3langid.rank(text))
-        top = max(scores.values())
-        weights = {language: math.exp(score - top) for language, score in scores.items()}
-        total = sum(weights.values())
-        return {language: weight / total for language, weight in weights.items()}
+        language, probability = identify(text)
+        return {language: probability, UNKNOWN: 1 - probability}
 
     return Detector(f"py3langid {version('py3langid')}", ask)

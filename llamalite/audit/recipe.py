@@ -126,14 +126,19 @@ def world_axes(world: World) -> dict[str, Axis]:
     return {"town": towns, "craft": crafts}
 
 
-def world_toxicity(world: World) -> Detector:
-    """Learned from lines of every source of a world, labelled by how they were made."""
+def labelled_lines(world: World) -> dict[str, list[str]]:
+    """Lines of every source of a world, labelled by how they were made."""
     lines: dict[str, list[str]] = {TOXIC: [], HARMLESS: []}
     for source in world.sources:
         for index in range(LEARNED_DOCUMENTS):
             made = world.document(source, index)
             lines[TOXIC if made.toxic else HARMLESS] += made.text.split("\n")
-    return learned_toxicity(lines, "another world's labelled lines")
+    return lines
+
+
+def world_toxicity(world: World) -> Detector:
+    """Learned from the labelled lines of a world."""
+    return learned_toxicity(labelled_lines(world), "another world's labelled lines")
 
 
 def world_languages(world: World) -> Detector:

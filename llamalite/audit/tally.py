@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from llamalite.audit.detectors import UNKNOWN, Detector, document_toxicity
+from llamalite.audit.detectors import Detector, document_toxicity
 from llamalite.audit.words import AXES, PERSONS, PRONOUNS, Axis, tokens
+from llamalite.data_care.language import UNKNOWN
 
 THRESHOLD = 0.5
 """A document is called toxic, or of a language, from this score on. Section 4.1."""

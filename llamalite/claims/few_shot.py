@@ -3,7 +3,7 @@
 The paper leaves toxic text in, so that its models can later be taught with few examples what hate
 speech is, and measures nothing of it. Here a handful of labelled statements teach the simplest
 classifier there is (the nearer of two class means; not in the paper) on what a base model makes of
-a text, its last hidden states. Nothing of the model is trained.
+a text, the mean of its last hidden states. Nothing of the model is trained.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ WORDINGS = (
     "What {word} neighbours live in {town}!",
 )
 """None stands in the corpus."""
+SHOTS = 16
+"""Labelled statements of each class that are shown."""
+SHRINKAGE = 0.3
+"""Added to each variance before whitening, for there are few statements to a direction."""
 
 
 class Statement(NamedTuple):
@@ -61,10 +65,20 @@ def mean_states(model: Any, tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
     return np.stack(rows)
 
 
+def whitened(states_ND: np.ndarray) -> np.ndarray:
+    """States in which every direction varies about alike, learned without labels, [N, D].
+
+    Town and wording move a state more than the word does; whitened, they do not drown it.
+    """
+    apart = (states_ND - states_ND.mean(0)) / states_ND.std(0)
+    spread, directions = np.linalg.eigh(np.cov(apart.T) + SHRINKAGE * np.eye(apart.shape[1]))
+    return apart @ directions / np.sqrt(spread)
+
+
 def few_shot_accuracy(
     states_ND: np.ndarray,
     made: Sequence[Statement],
-    shots: int = 4,
+    shots: int = SHOTS,
     draws: int = 200,
     seed: int = 0,
 ) -> list[float]:

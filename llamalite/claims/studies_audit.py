@@ -7,7 +7,13 @@ from random import Random
 from typing import Any
 
 from llamalite.claims.budgets import audited_documents, parallel_sentences
-from llamalite.claims.few_shot import few_shot_accuracy, mean_states, statements
+from llamalite.claims.few_shot import (
+    SHOTS,
+    few_shot_accuracy,
+    mean_states,
+    statements,
+    whitened,
+)
 from llamalite.claims.known_rates import expected_skew, known_rates
 from llamalite.claims.rules import Above, Below, Greater, Ordered, Rule
 from llamalite.claims.studies_pretraining import base_run, load_trained
@@ -120,7 +126,7 @@ def _toxic_arms(preset: RunPreset) -> dict[str, RunPreset]:
         "another world's labelled lines: the share it finds is off by less than "
         f"{TOXIC_ERROR:g}, and its precision and recall are above {DETECTED:g}. Of two models "
         "trained on as many tokens, the one that read the toxic corner tells toxic statements "
-        "from harmless ones better, where 4 of each are shown and the words asked about are "
+        f"from harmless ones better, where {SHOTS} of each are shown and the words asked about are "
         "others. All must hold.",
         (
             Below("error of the toxic share", TOXIC_ERROR),
@@ -151,7 +157,7 @@ def toxicity(finished: Finished) -> dict[str, Any]:
     for arm, stages in finished.arms.items():
         _, model, tokenizer = load_trained(stages, "pretrain")
         states = mean_states(model, tokenizer, [each.text for each in made])
-        found[f"few-shot accuracy {arm}"] = few_shot_accuracy(states, made)
+        found[f"few-shot accuracy {arm}"] = few_shot_accuracy(whitened(states), made)
     return found
 
 

@@ -14,7 +14,7 @@ _ROWS = (
 )
 
 
-def side_by_side(
+def models_side_by_side(
     report: Mapping[str, Any], title: str = "Truthfulness, toxicity and sentiment by model"
 ) -> Drawing:
     """The three headline figures of every model with 95 % intervals over prompts."""

@@ -83,7 +83,7 @@ def benchmark(config: SafetyBenchmarksConfig) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "safety_benchmarks.json", report)
     write_rows(out / "replies.jsonl", rows)
-    figures.side_by_side(report).save(out / "safety_benchmarks.svg")
+    figures.models_side_by_side(report).save(out / "safety_benchmarks.svg")
     _print(report, out)
     return report
 

@@ -1,6 +1,7 @@
 """Detectors against hand-worked odds, other people's languages, and the micro-world's truth."""
 
 import json
+import math
 
 import pytest
 
@@ -25,6 +26,9 @@ def test_naive_bayes_on_a_table_worked_by_hand():
     assert model("sun rain rain")["dry"] == pytest.approx(
         (1 * 3 * 2 * 2) / (1 * 3 * 2 * 2 + 3 * 1 * 4 * 4)
     )
+    assert list(model.evidence("dry", "wet")) == ["sun", "rain"]
+    assert model.evidence("dry", "wet")["rain"] == pytest.approx(math.log((2 / 5) / (4 / 5)))
+    assert model.before("dry", "wet") == pytest.approx(math.log(1 / 3))
     assert model("odd snow") == pytest.approx({"dry": 1 / 4, "wet": 3 / 4})
 
 

@@ -17,6 +17,7 @@ from llamalite.claims.few_shot import (
     few_shot_accuracy,
     mean_states,
     statements,
+    whitened,
 )
 from llamalite.claims.jobs import StageJob, plan_jobs, study_config
 from llamalite.claims.known_rates import known_rates
@@ -158,6 +159,16 @@ def test_few_examples_are_enough_where_states_tell_and_not_where_they_do_not():
     names = sorted({each.word for each in made})
     alone = 9.0 * np.eye(len(names))[[names.index(each.word) for each in made]]
     assert np.mean(few_shot_accuracy(alone + 0.01 * noise.mean(), made, draws=40)) < 0.7
+
+
+def test_whitened_states_vary_alike_and_lose_nothing():
+    rng = np.random.default_rng(1)
+    mixed = rng.normal(size=(400, 3)) @ np.array([[50.0, 0, 0], [9, 1, 0], [0, 0.2, 0.01]])
+    white = whitened(mixed)
+    assert white.std(0).max() / white.std(0).min() < 2.5
+    # an invertible map of the states: each can be had back
+    solved = np.linalg.lstsq(np.c_[white, np.ones(400)], mixed, rcond=None)[0]
+    np.testing.assert_allclose(np.c_[white, np.ones(400)] @ solved, mixed, atol=1e-6)
 
 
 def test_states_and_nats_are_the_models_own():
