@@ -6,6 +6,7 @@ probability of each. Both are any callable; which one was asked stands in every 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
@@ -19,6 +20,7 @@ from llamalite.own_files import HUB, matching_files
 WORD_LIST = "better-profanity"
 """The package whose list of some 900 words is read; it is never imported."""
 _WORD_LIST_FILE = "better_profanity/profanity_wordlist.txt"
+_SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n")
 TOXIC, HARMLESS = "toxic", "harmless"
 
 
@@ -108,15 +110,18 @@ def toxicity_from(where: str) -> Detector:
 
 
 def learned_languages(lines: Mapping[str, Iterable[str]], name: str) -> Detector:
-    """Languages by runs of three letters, learned from lines; long lines count for more."""
+    """Languages by runs of three letters, learned from lines; long sentences count for more.
+
+    Each sentence is told by itself, for one page may have two languages.
+    """
     model = NaiveBayes(lines, letter_runs)
 
     def ask(text: str) -> dict[str, float]:
         total = dict.fromkeys(model.classes, 0.0)
         letters = 0
-        for line in text.split("\n"):
-            size = sum(c.isalpha() for c in line)
-            for language, probability in model(line).items() if size else ():
+        for sentence in _SENTENCE_END.split(text):
+            size = sum(c.isalpha() for c in sentence)
+            for language, probability in model(sentence).items() if size else ():
                 total[language] += size * probability
             letters += size
         return {each: weight / letters for each, weight in total.items()} if letters else {}
