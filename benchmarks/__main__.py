@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-PARTS = ("training", "sampling", "rejection_sampling", "reward", "ppo")
+PARTS = ("training", "sampling", "rejection_sampling", "reward", "ppo", "real_weights")
 
 
 def main(arguments: list[str]) -> None:

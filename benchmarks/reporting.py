@@ -13,10 +13,11 @@ import torch
 from benchmarks.peers import SHAPES, machine, median_ratio
 
 
-def make_parser(doc: str | None, repeats: int) -> argparse.ArgumentParser:
-    """A parser with the options that all benchmarks have."""
+def make_parser(doc: str | None, repeats: int, sizes: bool = True) -> argparse.ArgumentParser:
+    """A parser with the options that all benchmarks have, or all but the sizes."""
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    parser.add_argument("--sizes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    if sizes:
+        parser.add_argument("--sizes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--repeats", type=int, default=repeats)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -46,7 +47,8 @@ def print_report(
 ) -> dict[str, Any]:
     """Print the report as JSON, or its results as a table of a row a run; returns it whole.
 
-    `columns` are further ones, by heading; the goal stands in the row of the run `ours`.
+    `columns` are further ones, by heading; the goal stands in the row of the run `ours`, or each
+    goal in the row of its run.
     """
     report = {"benchmark": report["benchmark"], "machine": machine(), **report}
     if as_json:
@@ -70,13 +72,14 @@ def show(
     for heading in (*columns, "times as fast", "goal"):
         table.add_column(heading, justify="right")
     for result in results:
+        goals = result["goal"] if isinstance(result["goal"], dict) else {ours: result["goal"]}
         for program, run in result["runs"].items():
             table.add_row(
                 result["size"],
                 program,
                 *(made(run) for made in columns.values()),
                 f"{run['times_as_fast']:.2f}",
-                f"{result['goal']}" if program == ours and result["goal"] else "",
+                f"{goals.get(program) or ''}",
             )
         table.add_section()
     Console().print(table)

@@ -28,6 +28,8 @@ HELP = """\
 /help         this list
 /quit         leave (or Ctrl-D); Ctrl-C stops a reply"""
 
+HALVED_FROM = 50_000_000
+"""Parameters above which reading the weights takes most of the time of a token."""
 _UNSETTLED = re.compile(r"\s*\n\s*\w{0,9}$|\s+$")
 """End of a text that may turn out to be the next speaker's name, or blanks before the end."""
 
@@ -46,6 +48,9 @@ class ChatConfig:
     """Longest reply, in tokens."""
     style: Literal["auto", "chat", "plain"] = "auto"
     """chat format or plain lines; auto takes plain lines for a pretrained model."""
+    weights: Literal["auto", "same", "float16"] = "auto"
+    """Precision in which the weights are read: float16 is twice as fast on an x86 CPU and next to
+    exact; auto takes it there for models of more than 50 million parameters."""
 
     def __post_init__(self) -> None:
         if self.temperature < 0:
@@ -61,6 +66,7 @@ class Conversation:
     """A dialogue with a model: what was said, and how the next reply comes about."""
 
     model: Any
+    """A model, or a decoder that was made of one."""
     tokenizer: Any
     style: Style
     config: ChatConfig
@@ -156,6 +162,7 @@ def load_conversation(
     Raises ValueError in one line when a file is missing or damaged, or when the tokenizer belongs
     to another model.
     """
+    from llamalite.model.decoding import Decoder
     from llamalite.real_models.folder import open_model
 
     config = config or ChatConfig()
@@ -163,7 +170,18 @@ def load_conversation(
     style = config.style
     if style == "auto":
         style = "chat" if opened.chats else "plain"
-    return Conversation(opened.model, opened.tokenizer, style, config, seed, config.system)
+    decoder = Decoder(opened.model, _weights(opened.model, config))
+    return Conversation(decoder, opened.tokenizer, style, config, seed, config.system)
+
+
+def _weights(model: Any, config: ChatConfig) -> Any:
+    """The precision in which the weights are read; auto never changes what a small model says."""
+    from llamalite.model.projection import can_halve
+
+    if config.weights != "auto":
+        return config.weights
+    large = model.config.n_parameters > HALVED_FROM
+    return "float16" if large and can_halve(model.tok_embeddings.weight) else "same"
 
 
 def chat(

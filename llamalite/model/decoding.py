@@ -1,52 +1,29 @@
-"""One step of generation, fast: the same arithmetic as the model's forward, with fewer calls.
+"""Generation, fast: the same arithmetic as the model's forward, with fewer calls.
 
-A step of a small model is mostly overhead, so for the time of one generation the projections
-that read the same input are joined into one matrix, the 1 / sqrt(E) of attention is folded
-into the query weights, and nothing is computed that one new token does not need. A test holds
-it to the model's own forward; `benchmarks/sampling.py` measures it.
+A step of a small model is mostly overhead, and one of a larger model mostly reading weights. So for
+the time of one generation the projections that read the same input are joined into one matrix,
+the 1 / sqrt(E) of attention is folded into the query weights, weights are laid out as the
+kernels read them (`llamalite.model.projection`), and nothing is computed that one new token does
+not need. A test holds it to the model's own forward; `benchmarks/sampling.py` and
+`benchmarks/real_weights.py` measure it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch.nn.functional import embedding, linear, rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import embedding, rms_norm, scaled_dot_product_attention, silu
 
 from llamalite.model.kv_cache import KVCache, LayerCache
 from llamalite.model.layers import Block
-from llamalite.model.transformer import Transformer
+from llamalite.model.projection import Projection, Weights, projection
+from llamalite.model.transformer import Transformer, added_mask, cache_mask
 from llamalite.shapes import Float, Int, Tensor
 
 JOIN_BELOW = 1_000_000_000
 """Parameters up to which weights are copied to join them; beyond, matmuls dwarf the overhead."""
-ROWS_HINT = 64
-"""Sequences decoded at once for which weights are laid out; any other number works as well."""
-
-
-class Projection:
-    """x W^T, and x W^T + residual, for the rows of one step.
-
-    On a CPU in float32 the weight is laid out once as oneDNN's kernels read it (PyTorch's own
-    compiler calls the same operator): up to twice as fast as the plain product with some tens
-    of rows, and the sum rides along.
-    """
-
-    def __init__(self, weight_NK: Tensor) -> None:
-        plain = weight_NK.device.type == "cpu" and weight_NK.dtype == torch.float32
-        self.packed = plain and torch.backends.mkldnn.is_available()
-        self.weight = weight_NK
-        if self.packed:
-            self.weight = torch.ops.mkldnn._reorder_linear_weight(weight_NK, ROWS_HINT)
-
-    def __call__(self, x_BK: Tensor, residual_BN: Tensor | None = None) -> Tensor:
-        if not self.packed:
-            projected = linear(x_BK, self.weight)
-            return projected if residual_BN is None else projected.add_(residual_BN)
-        product = torch.ops.mkldnn._linear_pointwise
-        if residual_BN is None:
-            return product(x_BK, self.weight, None, "none", [], "")
-        return product.binary(x_BK, residual_BN, self.weight, None, "add")
 
 
 class JoinedBlock(NamedTuple):
@@ -61,15 +38,26 @@ class JoinedBlock(NamedTuple):
 
 
 class Decoder:
-    """Decodes one token for every sequence of a cache. Made anew for each generation.
+    """Reads prompts, then decodes one token for every sequence of a cache. Made anew for each
+    generation.
 
     It copies the weights, so a model trained in between is not seen.
     """
 
-    def __init__(self, model: Transformer) -> None:
-        self.model = model
+    @torch.no_grad()
+    def __init__(self, model: Transformer, weights: Weights = "same") -> None:
+        """`weights` are read in another precision than the model's, see `projection`.
+
+        Raises ValueError for a model too large to be copied, and where this machine cannot.
+        """
+        self.model, self.config = model, model.config
         self.blocks: list[JoinedBlock] = []
-        if sum(p.numel() for p in model.parameters()) > JOIN_BELOW:
+        if (size := sum(p.numel() for p in model.parameters())) > JOIN_BELOW:
+            if weights != "same":
+                raise ValueError(
+                    f"weights is {weights!r} and the model has {size:,} parameters; "
+                    f"at most {JOIN_BELOW:,} are read in another precision, choose 'same'"
+                )
             return
         # In half precision a fused kernel keeps the scores in float32, as it does in training.
         self.fused = model.tok_embeddings.weight.dtype != torch.float32
@@ -78,31 +66,62 @@ class Decoder:
             assert isinstance(block, Block)
             attention, feed_forward = block.attention, block.feed_forward
             wq = attention.wq.weight * scale
+            qkv = torch.cat((wq, attention.wk.weight, attention.wv.weight))
+            w13 = torch.cat((feed_forward.w1.weight, feed_forward.w3.weight))
             self.blocks.append(
                 JoinedBlock(
                     block.attention_norm.weight,
-                    Projection(torch.cat((wq, attention.wk.weight, attention.wv.weight))),
-                    Projection(attention.wo.weight),
+                    projection(qkv, weights),
+                    projection(attention.wo.weight, weights),
                     block.ffn_norm.weight,
-                    Projection(torch.cat((feed_forward.w1.weight, feed_forward.w3.weight))),
-                    Projection(feed_forward.w2.weight),
+                    projection(w13, weights),
+                    projection(feed_forward.w2.weight, weights),
                 )
             )
-        self.output = Projection(
-            model.tok_embeddings.weight if model.output is None else model.output.weight
-        )
+        last = model.tok_embeddings.weight if model.output is None else model.output.weight
+        self.output = projection(last, weights)
         # Halves of a head turn together: x cos + roll(x) sin, with the first half's sine negated.
         cos, sin = model.rotary.cos, model.rotary.sin
         self.cos = torch.cat((cos, cos), -1)[:, None]
         self.sin = torch.cat((-sin, sin), -1)[:, None]
 
+    def prefill(self, tokens_BT: Int[Tensor, "B T"], cache: KVCache) -> Float[Tensor, "B V"]:
+        """Read prompts that end together into an empty cache; logits of what follows each."""
+        B, T = tokens_BT.shape
+        if not self.blocks:
+            hidden_BTD = self.model.hidden(tokens_BT, cache=cache)
+            return self.model.logits(hidden_BTD[:, -1:])[:, 0]
+        config = self.config
+        H, K, E = config.n_heads, config.n_kv_heads, config.head_dim
+        positions = cache.positions(T)
+        cos, sin = self.cos[positions], self.sin[positions]
+        mask = added_mask(cache_mask(cache, T), cache.layers[0].keys.dtype)
+
+        def attend(qkv_NF: Tensor, layer: LayerCache) -> Tensor:
+            qkv = qkv_NF.view(B, T, H + 2 * K, E)
+            q, k = self._turn(qkv[:, :, : H + K], cos, sin).transpose(1, 2).split((H, K), 1)
+            k, v = layer.append(k, qkv[:, :, H + K :].transpose(1, 2))
+            mixed = scaled_dot_product_attention(
+                q,
+                k,
+                v,
+                attn_mask=mask,
+                is_causal=mask is None,
+                scale=None if self.fused else 1.0,
+                enable_gqa=H != K,
+            )
+            return mixed.transpose(1, 2).reshape(B * T, H * E)
+
+        x_ND = embedding(tokens_BT.flatten(), self.model.tok_embeddings.weight)
+        x_ND = self._through_blocks(x_ND, cache, attend)
+        return self._logits(x_ND.view(B, T, -1)[:, -1])
+
     def step(self, tokens_B: Int[Tensor, " B"], cache: KVCache) -> Float[Tensor, "B V"]:
         """Append each sequence's newest token to the cache; logits of what follows it."""
         if not self.blocks:
             return self.model(tokens_B[:, None], cache=cache)[:, 0]
-        config, end = self.model.config, cache.length + 1
+        config, end = self.config, cache.length + 1
         B, H, K, E = len(tokens_B), config.n_heads, config.n_kv_heads, config.head_dim
-        eps, width, inner = config.norm_eps, (config.dim,), config.ffn_dim
         x_BD = embedding(tokens_B, self.model.tok_embeddings.weight)
         mask = None
         if cache.starts_B is None:
@@ -111,22 +130,41 @@ class Decoder:
             positions_B = end - 1 - cache.starts_B
             cos, sin = self.cos[positions_B], self.sin[positions_B]
             mask = cache.padding_mask(end, x_BD.dtype)
-        for block, layer in zip(self.blocks, cache.layers, strict=True):
-            normed = rms_norm(x_BD, width, block.attention_norm, eps)
-            qkv = block.wqkv(normed).view(B, H + 2 * K, E)
-            qk = qkv[:, : H + K].float()
-            qk = torch.addcmul(qk * cos, qk.roll(E // 2, -1), sin)
+
+        def attend(qkv_BF: Tensor, layer: LayerCache) -> Tensor:
+            qkv = qkv_BF.view(B, H + 2 * K, E)
+            qk = self._turn(qkv[:, : H + K], cos, sin)
             layer.keys[:, :, end - 1] = qk[:, H:]
             layer.values[:, :, end - 1] = qkv[:, H + K :]
             layer.length = end
-            mixed = self._attend(qk[:, :H].to(qkv.dtype), layer, mask)
-            x_BD = block.wo(mixed.reshape(B, H * E), x_BD)
-            normed = rms_norm(x_BD, width, block.ffn_norm, eps)
+            return self._attend(qk[:, :H], layer, mask).reshape(B, H * E)
+
+        return self._logits(self._through_blocks(x_BD, cache, attend))
+
+    def _through_blocks(
+        self, x_ND: Tensor, cache: KVCache, attend: Callable[[Tensor, LayerCache], Tensor]
+    ) -> Tensor:
+        """The residual stream after the last block, of N tokens."""
+        eps, width, inner = self.config.norm_eps, (self.config.dim,), self.config.ffn_dim
+        for block, layer in zip(self.blocks, cache.layers, strict=True):
+            normed = rms_norm(x_ND, width, block.attention_norm, eps)
+            x_ND = block.wo(attend(block.wqkv(normed), layer), x_ND)
+            normed = rms_norm(x_ND, width, block.ffn_norm, eps)
             gate_and_value = block.w13(normed)
             gated = silu(gate_and_value[:, :inner]).mul_(gate_and_value[:, inner:])
-            x_BD = block.w2(gated, x_BD)
-        normed = rms_norm(x_BD, width, self.model.norm.weight, eps)
-        return self.output(normed)
+            x_ND = block.w2(gated, x_ND)
+        return x_ND
+
+    def _logits(self, x_BD: Tensor) -> Tensor:
+        norm = self.model.norm
+        return self.output(rms_norm(x_BD, (self.config.dim,), norm.weight, norm.eps))
+
+    @staticmethod
+    def _turn(qk: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """Heads turned by their positions' angles, in float32 and back."""
+        wide = qk.float()
+        turned = torch.addcmul(wide * cos, wide.roll(wide.shape[-1] // 2, -1), sin)
+        return turned.to(qk.dtype)
 
     def _attend(self, q_BHE: Tensor, layer: LayerCache, mask: Tensor | None) -> Tensor:
         """What one token per sequence reads from a layer's cache."""

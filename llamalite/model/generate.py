@@ -50,7 +50,7 @@ class _Row(NamedTuple):
 
 @torch.inference_mode()
 def generate(
-    model: Transformer,
+    model: Transformer | Decoder,
     prompts: Sequence[list[int]],
     sampling: SamplingConfig,
     *,
@@ -63,19 +63,19 @@ def generate(
 ) -> list[list[Completion]]:
     """Sample `n` replies to each prompt of token ids; the result is indexed [prompt][sample].
 
-    `eos_id` ends a reply (-1: nothing does). At most `batch_size` sequences (256 unless told)
-    are decoded at once. `on_token(prompt, sample, id)` hears every token of a reply as it is
-    drawn; `on_progress(done, total)` how many sequences are done. Raises ValueError when a
+    A `Decoder` in the model's place spares laying out the weights once more, and may read them in
+    fewer bytes. `eos_id` ends a reply (-1: nothing does). At most `batch_size` sequences (256
+    unless told) are decoded at once. `on_token(prompt, sample, id)` hears every token of a reply
+    as it is drawn; `on_progress(done, total)` how many sequences are done. Raises ValueError when a
     prompt is empty, leaves no room in the context, or has ids outside the vocabulary.
     """
     if n < 1:
         raise ValueError(f"n is {n}; at least 1 sample per prompt is needed")
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
-    model = getattr(model, "_orig_mod", model)  # a compiled model would compile for every length
-    limits = [_room(model.config, i, prompt, sampling) for i, prompt in enumerate(prompts)]
+    decoder = _decoder(model)
+    limits = [_room(decoder.config, i, prompt, sampling) for i, prompt in enumerate(prompts)]
     results: list[list[Completion]] = [[] for _ in prompts]
-    decoder = Decoder(model)
     rows = batch_size or DEFAULT_BATCH_SIZE
     samples_at_once = min(n, rows)
     prompts_at_once = rows // samples_at_once
@@ -84,7 +84,7 @@ def generate(
     by_length = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     for first in range(0, len(prompts), prompts_at_once):
         chosen = by_length[first : first + prompts_at_once]
-        prefilled = _prefill(model, [prompts[i] for i in chosen])
+        prefilled = _prefill(decoder, [prompts[i] for i in chosen])
         for first_sample in range(0, n, samples_at_once):
             samples = range(first_sample, min(first_sample + samples_at_once, n))
             batch = [
@@ -109,13 +109,17 @@ def generate(
 
 @torch.inference_mode()
 def stream(
-    model: Transformer, prompt: list[int], sampling: SamplingConfig, *, eos_id: int, seed: int = 0
+    model: Transformer | Decoder,
+    prompt: list[int],
+    sampling: SamplingConfig,
+    *,
+    eos_id: int,
+    seed: int = 0,
 ) -> Iterator[int]:
     """Yield the ids of one reply as they are drawn: those `generate` gives for this seed."""
-    model = getattr(model, "_orig_mod", model)
-    limit = _room(model.config, 0, prompt, sampling)
-    decoder = Decoder(model)
-    prefilled, logits_BV = _prefill(model, [prompt])
+    decoder = _decoder(model)
+    limit = _room(decoder.config, 0, prompt, sampling)
+    prefilled, logits_BV = _prefill(decoder, [prompt])
     uniform = uniform_numbers(seed, (0, 0), limit).to(logits_BV.device)
     cache = prefilled.select(torch.zeros(1, dtype=torch.long), len(prompt) + limit)
     for step in range(limit):
@@ -125,6 +129,12 @@ def stream(
         yield token
         if step + 1 < limit:
             logits_BV = decoder.step(tokens_B, cache)
+
+
+def _decoder(model: Transformer | Decoder) -> Decoder:
+    if isinstance(model, Decoder):
+        return model
+    return Decoder(getattr(model, "_orig_mod", model))  # a compiled one compiles for every length
 
 
 def _room(config: ModelConfig, index: int, prompt: list[int], sampling: SamplingConfig) -> int:
@@ -144,20 +154,19 @@ def _room(config: ModelConfig, index: int, prompt: list[int], sampling: Sampling
     return min(sampling.max_new_tokens, config.max_seq_len - len(prompt))
 
 
-def _prefill(model: Transformer, prompts: list[list[int]]) -> tuple[KVCache, Tensor]:
+def _prefill(decoder: Decoder, prompts: list[list[int]]) -> tuple[KVCache, Tensor]:
     """Read the prompts once: their cache, and the logits of what follows each."""
-    weight = model.tok_embeddings.weight
+    weight = decoder.model.tok_embeddings.weight
     lengths = [len(prompt) for prompt in prompts]
     longest = max(lengths)
     starts_B = None
     if min(lengths) < longest:
         starts_B = torch.tensor([longest - length for length in lengths], device=weight.device)
     cache = KVCache.allocate(
-        model.config, len(prompts), longest, starts_B, weight.dtype, weight.device
+        decoder.config, len(prompts), longest, starts_B, weight.dtype, weight.device
     )
     tokens_BT = torch.tensor([[0] * (longest - len(p)) + p for p in prompts], device=weight.device)
-    hidden_BTD = model.hidden(tokens_BT, cache=cache)
-    return cache, model.logits(hidden_BTD[:, -1:])[:, 0]
+    return cache, decoder.prefill(tokens_BT, cache)
 
 
 def _decode(

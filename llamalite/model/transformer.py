@@ -63,8 +63,7 @@ class Transformer(nn.Module):
             mask = cache_mask(cache, tokens_BT.shape[1])
         elif document_ids_BT is not None:
             mask = document_mask(document_ids_BT)
-        if mask is not None:  # built once for all layers; adding is cheaper than selecting
-            mask = torch.zeros_like(mask, dtype=x_BTD.dtype).masked_fill_(~mask, float("-inf"))
+        mask = added_mask(mask, x_BTD.dtype)  # built once for all layers
         rope = self.rotary(positions_BT, tokens_BT.shape[1])
         for i, block in enumerate(self.layers):
             x_BTD = block(x_BTD, rope, mask, cache.layers[i] if cache else None)
@@ -110,6 +109,13 @@ def cache_mask(cache: KVCache, count: int) -> Tensor | None:
         # Padding looks at itself, for a row of scores without any entry has no softmax.
         mask = mask & ((columns >= cache.starts_B[:, None, None, None]) | (columns == queries))
     return mask
+
+
+def added_mask(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """A mask as what is added to the scores, which is cheaper than selecting among them."""
+    if mask is None:
+        return None
+    return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, float("-inf"))
 
 
 def _padding(cache: KVCache) -> int:

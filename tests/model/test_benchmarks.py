@@ -6,12 +6,14 @@ import pytest
 import torch
 from small_models import make_model, small_config
 
-from benchmarks import peers, ppo, rejection_sampling, reward, sampling
+from benchmarks import peers, ppo, real_weights, rejection_sampling, reward, sampling
 from benchmarks.plain_ppo import PlainPPO
+from llamalite.model.checkpoint import save_model
 from llamalite.ppo.config import PPOConfig
 from llamalite.ppo.module import ActorCritic, Policy, PPOModule, ValueModel
 from llamalite.ppo.rollout import MiniBatch
 from llamalite.reward.model import RewardModel
+from llamalite.text.tokenizer import Tokenizer
 
 
 @pytest.mark.parametrize("peer", ["transformers", "litgpt"])
@@ -67,6 +69,29 @@ def test_benchmarks_of_alignment_report_both_programs(part, options, capsys):
     assert "llamalite" in result["runs"]
     assert any(run["times_as_fast"] == 1 for run in result["runs"].values())
     assert all(run["seconds"][0] > 0 for run in result["runs"].values())
+
+
+def test_real_weights_are_timed_part_by_part(tmp_path, capsys):
+    tokenizer = Tokenizer.train(["the quick brown fox jumps over the lazy dog " * 9], 290)
+    save_model(tmp_path, make_model(small_config(vocab_size=290, max_seq_len=256)))
+    tokenizer.save(tmp_path / "tokenizer.model")
+    work = {"model": tmp_path, "new-tokens": 3, "prompt-length": 7, "repeats": 2, "threads": 1}
+    options = [word for name, value in work.items() for word in (f"--{name}", str(value))]
+    real_weights.main([*options, "--json"])
+    report = json.loads(capsys.readouterr().out)
+    one, eight, prefill, training = report["results"]
+    assert set(one["goal"]) <= set(one["runs"])
+    assert one["fastest_peer"].startswith("transformers")
+    assert one["runs"][one["fastest_peer"]]["times_as_fast"] == 1
+    assert one["runs"]["llamalite"]["share_of_bandwidth"] > 0
+    assert "llamalite" in eight["runs"]
+    for result in (prefill, training):
+        low, high = result["runs"]["llamalite"]["quartiles"]
+        assert 0 < low <= high
+    real_weights.main([*options, "--parts", "prefill"])
+    printed = capsys.readouterr().out
+    assert "1.2" in printed
+    assert "GB/s" in printed
 
 
 def test_the_plain_ppo_computes_the_same_loss():

@@ -11,6 +11,7 @@ from llamalite.model.config import SamplingConfig
 from llamalite.model.decoding import Decoder
 from llamalite.model.generate import generate, stream
 from llamalite.model.kv_cache import KVCache
+from llamalite.model.projection import can_halve
 
 PROMPTS = [[1, 5, 9, 2, 7], [1], [1, 40, 3], [1, 8, 8, 8, 30, 31, 32, 33, 34, 35, 36], [1, 2]]
 NEVER = -1
@@ -132,11 +133,9 @@ def test_the_context_ends_each_reply_in_its_own_time():
 
 def test_one_prefill_serves_all_samples(model, monkeypatch):
     read = []
-    hidden = type(model).hidden
+    prefill = Decoder.prefill
     monkeypatch.setattr(
-        type(model),
-        "hidden",
-        lambda self, ids, **kw: read.append(ids.shape) or hidden(self, ids, **kw),
+        Decoder, "prefill", lambda self, ids, c: read.append(ids.shape) or prefill(self, ids, c)
     )
     generate(model, PROMPTS, SamplingConfig(5), eos_id=NEVER, n=6)
     assert read == [(5, 11)]
@@ -239,6 +238,60 @@ def test_a_fast_step_in_half_precision(model, starts):
     spread = exact.std()
     assert (fast - plain).abs().mean() < 0.02 * spread
     assert (fast - exact).abs().mean() < 1.5 * (plain - exact).abs().mean() + 1e-3 * spread
+
+
+@pytest.mark.usefixtures("either_path")
+@pytest.mark.parametrize("starts", [None, [0, 3, 1]])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_fast_prefill_is_the_plain_forward(model, starts, dtype):
+    starts_B = None if starts is None else torch.tensor(starts)
+    model.to(dtype)
+    caches = [KVCache.allocate(model.config, 3, 9, starts_B, dtype) for _ in range(2)]
+    prompt = torch.randint(0, 61, (3, 9))
+    with torch.no_grad():
+        found, expected = Decoder(model).prefill(prompt, caches[0]), model(prompt, cache=caches[1])
+    near = {"atol": 2e-5, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 0.3, "rtol": 0.05}
+    torch.testing.assert_close(found, expected[:, -1], **near)
+    for a, b in zip(caches[0].layers, caches[1].layers, strict=True):
+        assert a.length == b.length == 9
+        for row, start in enumerate(starts or [0] * 3):
+            torch.testing.assert_close(a.keys[row, :, start:], b.keys[row, :, start:], **near)
+            torch.testing.assert_close(a.values[row, :, start:], b.values[row, :, start:], **near)
+
+
+def test_a_decoder_stands_in_for_its_model(model):
+    sampling, decoder = SamplingConfig(9), Decoder(model)
+    expected = generate(model, PROMPTS, sampling, eos_id=3, seed=5)
+    for _ in range(2):  # it is not used up
+        assert generate(decoder, PROMPTS, sampling, eos_id=3, seed=5) == expected
+    assert list(stream(decoder, PROMPTS[0], sampling, eos_id=3, seed=5)) == expected[0][0].ids
+
+
+@pytest.mark.skipif(not can_halve(torch.ones(1)), reason="no kernels for float16 weights here")
+def test_float16_weights_are_the_rounded_model(model):
+    """Against the plain forward of a model whose matrices were rounded to float16 beforehand."""
+    rounded = make_model(model.config)
+    with torch.no_grad():
+        for name, weight in rounded.named_parameters():
+            weight.copy_(model.get_parameter(name))
+            if weight.ndim == 2 and name != "tok_embeddings.weight":
+                weight.copy_(weight.half().float())
+    prompt = torch.randint(0, 61, (2, 7))
+    cache = KVCache.allocate(model.config, 2, 8)
+    with torch.no_grad():
+        found = Decoder(model, "float16").prefill(prompt, cache)
+        expected, exact = rounded(prompt)[:, -1], model(prompt)[:, -1]
+    assert 0 < (found - exact).abs().max() < 0.02 * exact.std()
+    # but for the queries, which are scaled before they are rounded
+    assert (found - expected).abs().max() < 0.6 * (found - exact).abs().max() + 1e-4
+
+
+def test_what_cannot_be_halved_is_named(model, monkeypatch):
+    with pytest.raises(ValueError, match="they are bfloat16 on cpu here; choose 'same'"):
+        Decoder(model.to(torch.bfloat16), "float16")
+    monkeypatch.setattr(decoding, "JOIN_BELOW", 0)
+    with pytest.raises(ValueError, match="at most 0 are read in another precision"):
+        Decoder(model, "float16")
 
 
 def test_a_full_cache_says_so(model):

@@ -14,6 +14,7 @@ MODULES = [
     "layers",
     "loss",
     "meta",
+    "projection",
     "sampling",
     "transformer",
 ]
