@@ -20,7 +20,7 @@ from llamalite import __version__
 from llamalite.pipeline import run_folder, run_one, run_stages
 from llamalite.presets import RUNS, RunPreset, get_preset
 from llamalite.processes import is_leader
-from llamalite.stages import STAGES, Stage, kinds
+from llamalite.stages import STAGES, Stage, chain, kinds
 from llamalite.user_errors import Parser, explain, fail
 
 _ABOUT = """The Llama 2 paper as software: a verb for each stage in the paper's order, and verbs to
@@ -142,8 +142,9 @@ def _settings_of(kind: type[Any], config: Namespace) -> dict[str, Any]:
 
 
 def _build_run(parser: Parser, arguments: Sequence[str]) -> None:
-    _add_run_arguments(parser, arguments, list(kinds().values()))
-    names = ", ".join(stage.name for stage in STAGES)
+    preset = _preset_named(arguments)
+    _add_run_arguments(parser, arguments, list(kinds(preset).values()))
+    names = ", ".join(stage.name for stage in chain(preset))
     parser.add_argument("--until", type=str, default="", help=f"last stage to run: {names}")
     parser.add_argument(
         "--force",
@@ -154,7 +155,7 @@ def _build_run(parser: Parser, arguments: Sequence[str]) -> None:
 
 
 def _run(config: Namespace) -> None:
-    settings = _settings(config, list(kinds().values()))
+    settings = _settings(config, list(kinds(get_preset(config.preset)).values()))
     from llamalite.report import write_report
     from llamalite.terminal import TerminalEvents
 

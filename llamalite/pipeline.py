@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,8 @@ def run_stages(
     run holds the folder.
     """
     chosen = get_preset(preset) if isinstance(preset, str) else preset
-    for name in (*force, *([until] if until else [])):
-        get_stage(name)  # a wrong name is said before anything is locked or made
+    for name in (*force, until):
+        stages.chain(chosen, name)  # a wrong name is said before anything is locked or made
     folder = Path(folder) if folder else run_folder(out, chosen.name, seed)
     events = events or Events()
     done: dict[str, Artifact] = {}
@@ -89,8 +90,9 @@ def run_stages(
             for stage, state in rows:
                 if state != "done":
                     check_processes(stage, stage.config(chosen), group)
+                    check_packages(stage)
             other_code = []
-            for stage in stages.up_to(until):
+            for stage in stages.chain(chosen, until):
                 inputs = {role: done[name] for role, name in stage.inputs_in(chosen).items()}
                 config = stage.config(chosen)
                 fresh = None
@@ -120,7 +122,7 @@ def run_one(
     earlier stage is brought up to date by `run_stages`, not here.
     """
     chosen = get_preset(preset) if isinstance(preset, str) else preset
-    stage = get_stage(name)
+    *earlier, stage = stages.chain(chosen, name)
     folder = run_folder(out, chosen.name, seed)
     events = events or Events()
     with joined() as group:
@@ -128,7 +130,7 @@ def run_one(
             return follow(group, chosen, folder, seed)[name]
         with locked(folder):
             inputs: dict[str, Artifact] = {}
-            for needed in stages.up_to(stage.name)[:-1]:
+            for needed in earlier:
                 if needed.name in _ancestors(stage, chosen):
                     roles = needed.inputs_in(chosen)
                     its_inputs = {role: inputs[name] for role, name in roles.items()}
@@ -183,6 +185,7 @@ def run_stage(
     """
     events, group = events or Events(), group or Group()
     check_processes(stage, config, group)
+    check_packages(stage)
     events.started(stage)
     recipe: Callable[..., None] = import_module(stage.recipe).run
     path = folder / stage.name
@@ -234,6 +237,16 @@ def check_processes(stage: Stage, config: Any, group: Group) -> None:
         )
 
 
+def check_packages(stage: Stage) -> None:
+    """ValueError where a package is missing that a stage imports, before anything is trained."""
+    for package in stage.packages:
+        if find_spec(package) is None:
+            raise ValueError(
+                f"the stage {stage.name} needs the package {package}, which is not installed; "
+                "pip install 'llamalite[data]'"
+            )
+
+
 def _machine(config: Any, settings: tuple[str, ...] = _MACHINES) -> tuple[str, int]:
     """Which of a stage's settings says how many processes share it, and how many.
 
@@ -275,7 +288,7 @@ def plan_states(
     """
     rows: list[tuple[Stage, str]] = []
     done: dict[str, Artifact] = {}
-    for stage in stages.up_to(until):
+    for stage in stages.chain(preset, until):
         path, config = folder / stage.name, stage.config(preset)
         state = "stale" if path.exists() else "to do"
         wanted = stage.inputs_in(preset)

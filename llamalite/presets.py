@@ -17,6 +17,7 @@ from llamalite.model.config import ModelConfig
 from llamalite.ppo.config import PPOConfig
 from llamalite.preferences.config import PreferencesConfig
 from llamalite.pretraining.config import PretrainConfig
+from llamalite.prose.config import ProseConfig
 from llamalite.red_teaming.config import RedTeamConfig
 from llamalite.rejection_sampling.config import RejectionSamplingConfig
 from llamalite.reward.config import RewardConfig
@@ -92,6 +93,9 @@ class RunPreset:
     ghost_attention: GhostAttentionConfig
     safety: SafetyConfig
     red_team: RedTeamConfig
+    prose: ProseConfig
+    stages: tuple[str, ...]
+    """Kinds of stages it consists of; empty: the whole chain in the micro-world."""
 
     def config(self, kind: str) -> Any:
         """The settings of one kind of stage."""
@@ -158,6 +162,8 @@ _LAPTOP = RunPreset(
     ghost_attention=GhostAttentionConfig(first_prompt=60_000),  # no round's prompts again
     safety=SafetyConfig(prompts=600),
     red_team=RedTeamConfig(),
+    prose=ProseConfig(),
+    stages=(),
 )
 
 
@@ -259,6 +265,32 @@ def _colab() -> RunPreset:
     )
 
 
+def _english() -> RunPreset:
+    """Prose out of packages instead of the micro-world: no truth, no grader, and so no rounds.
+
+    Every stage keeps the same 100 documents of a source from its eyes; the chats' shares follow
+    the sources' lengths, and 16M tokens are each read two or three times.
+    """
+    corpus = {name: f"packaged:{name}" for name in ("plays", "bible", "chats")}
+    mixture = {"plays": 0.3, "bible": 0.2, "chats": 0.5}
+    return replace(
+        _LAPTOP,
+        name="english",
+        about="3.9M parameters on plays, scripture and people's chats, two CPU cores, over an hour",
+        stages=("tokenizer", "pretrain", "sft", "prose"),
+        tokenizer=TokenizerConfig(vocab_size=4096, corpus=corpus),
+        pretrain=replace(
+            _LAPTOP.pretrain,
+            model=replace(MODELS["small"], vocab_size=4096),
+            tokens=16_000_000,
+            mixture=mixture,
+            corpus=corpus,
+            held_out=100,
+        ),
+        sft=replace(_LAPTOP.sft, data="packaged:chats", examples=1000, held_out=100),
+    )
+
+
 def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
     """A size of the paper at its own hyper-parameters (section 2.2, table 1; section 3.1).
 
@@ -326,6 +358,8 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
             max_new_tokens=1000,
             feedback=SafetyConfig(max_new_tokens=1000, tuning=sft),
         ),
+        prose=ProseConfig(),
+        stages=(),
     )
 
 
@@ -335,6 +369,7 @@ RUNS: dict[str, RunPreset] = {
         _ci(),
         _LAPTOP,
         _colab(),
+        _english(),
         _paper("7b", lr=3e-4, gpus=256, tensor_parallel=1),
         _paper("13b", lr=3e-4, gpus=512, tensor_parallel=2),
         _paper("34b", lr=1.5e-4, gpus=1024, tensor_parallel=8),

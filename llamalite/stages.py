@@ -34,6 +34,10 @@ class Stage:
     """Settings that name files of the user's: the stage is stale when these files change."""
     round: int = 0
     """Which of the rounds V1 to V5 it belongs to; 0: none."""
+    apart: bool = False
+    """Whether it belongs only to presets that name it."""
+    packages: tuple[str, ...] = ()
+    """Packages its recipe imports that stand in an extra, `[data]`."""
 
     @property
     def kind(self) -> str:
@@ -143,6 +147,15 @@ STAGES: tuple[Stage, ...] = (
         inputs=reads("world", "pretrain", "sft"),
         recipe="llamalite.evaluation.recipe",
     ),
+    Stage(
+        name="prose",
+        section="",
+        summary="measure models of real text on held-out documents, beside 5-grams",
+        inputs=reads("pretrain", "sft"),
+        recipe="llamalite.prose.recipe",
+        apart=True,
+        packages=("nltk",),
+    ),
     *(stage for number in range(1, ROUNDS + 1) for stage in round_stages(number)),
     Stage(
         name="general_reward",
@@ -194,9 +207,34 @@ STAGES: tuple[Stage, ...] = (
 )
 
 
-def up_to(until: str = "") -> tuple[Stage, ...]:
-    """The stages up to one, with it, in order; all unless one is named."""
-    return STAGES[: STAGES.index(get_stage(until)) + 1] if until else STAGES
+def chain(preset: RunPreset, until: str = "") -> tuple[Stage, ...]:
+    """The stages a preset consists of, in order, up to one where it is named.
+
+    Raises ValueError for a stage that the preset does not have, and when one of its stages reads
+    another that it does not have.
+    """
+    found = tuple(
+        stage
+        for stage in STAGES
+        if (stage.kind in preset.stages if preset.stages else not stage.apart)
+    )
+    names = [stage.name for stage in found]
+    if until:
+        get_stage(until)
+        if until not in names:
+            raise ValueError(
+                f"the preset {preset.name} has no stage {until}; choose among {', '.join(names)}"
+            )
+        found = found[: names.index(until) + 1]
+    for stage in found:
+        for name in stage.inputs_in(preset).values():
+            if name not in names:
+                raise ValueError(
+                    f"{stage.name} would read the stage {name}, which the preset {preset.name} "
+                    f"has not; name texts of your own in {stage.name}'s settings, or take another "
+                    "preset"
+                )
+    return found
 
 
 def get_stage(name: str) -> Stage:
@@ -207,9 +245,9 @@ def get_stage(name: str) -> Stage:
     raise ValueError(f"unknown stage {name!r}; choose among {', '.join(s.name for s in STAGES)}")
 
 
-def kinds() -> dict[str, Stage]:
-    """The kinds of stages in order, each with its first stage."""
+def kinds(preset: RunPreset | None = None) -> dict[str, Stage]:
+    """The kinds of stages in order, of all or of a preset's, each with its first stage."""
     found: dict[str, Stage] = {}
-    for stage in STAGES:
+    for stage in chain(preset) if preset else STAGES:
         found.setdefault(stage.kind, stage)
     return found

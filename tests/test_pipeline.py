@@ -30,6 +30,7 @@ class Preset:
     """As RunPreset, with the two stages of this file."""
 
     name: str = "forest"
+    stages: tuple[str, ...] = ()
     acorn: SeedConfig = SeedConfig()
     tree: TreeConfig = TreeConfig()
 

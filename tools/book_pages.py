@@ -32,7 +32,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "model": ("Model", ("model/*",)),
     "training": (
         "Training",
-        ("training", "held_out", "resume", "parallel", "pretraining/*", "sft/*"),
+        ("training", "held_out", "resume", "parallel", "pretraining/*", "sft/*", "prose/*"),
     ),
     "alignment": (
         "Alignment",
@@ -143,7 +143,7 @@ def flat(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def shown(value: Any) -> str:
     """A setting as a cell."""
     if isinstance(value, dict):
-        return "<br>".join(f"{key} {item:g}" for key, item in value.items()) or "-"
+        return "<br>".join(f"{key} {shown(item)}" for key, item in value.items()) or "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

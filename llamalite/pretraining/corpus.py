@@ -14,18 +14,19 @@ import numpy as np
 import torch
 
 from llamalite.resume import discard
-from llamalite.text.files import open_source
+from llamalite.text.files import learned_and_kept, open_source
 from llamalite.text.packing import FirstFit, PackedRow
 from llamalite.text.tokenizer import Tokenizer
 
 
 def tokenised_blocks(
-    corpus: Mapping[str, str], tokenizer: Tokenizer, length: int, folder: Path
+    corpus: Mapping[str, str], tokenizer: Tokenizer, length: int, folder: Path, held_out: int = 0
 ) -> dict[str, Any]:
     """Each source of a corpus as a dataset of rows of `length` tokens, made on first use.
 
-    Raises ValueError for a pattern that fits no file, a file type that cannot be read, a missing
-    "text" column and a source without text.
+    Documents that `held_out` keeps from training are not among them. Raises ValueError for a
+    pattern that fits no file, a file type that cannot be read, a missing "text" column and a source
+    without text.
     """
     from datasets import Dataset, load_from_disk
     from filelock import FileLock
@@ -40,10 +41,12 @@ def tokenised_blocks(
                 partial = folder / f"{source}.partial"
                 discard(partial)
                 cache = folder / f"{source}.cache"
+                documents = open_source(source, where, cache)
+                learned, _ = learned_and_kept(len(documents), held_out)
                 made = Dataset.from_generator(
                     pack_blocks,
                     gen_kwargs={
-                        "documents": open_source(source, where, cache),
+                        "documents": documents.select(learned),
                         "tokenizer": tokenizer,
                         "length": length,
                     },
@@ -54,6 +57,14 @@ def tokenised_blocks(
                 partial.rename(final)
             blocks[source] = load_from_disk(final)
     return blocks
+
+
+def kept_texts(where: str, source: str, held_out: int, cache: Path) -> list[str]:
+    """The documents of a source that are kept from training, those without text left out."""
+    documents = open_source(source, where, cache)
+    _, kept = learned_and_kept(len(documents), held_out)
+    texts = (documents[number]["text"] or "" for number in kept)
+    return [text for text in texts if text.strip()]
 
 
 def pack_blocks(documents: Any, tokenizer: Tokenizer, length: int) -> Iterator[dict[str, Any]]:

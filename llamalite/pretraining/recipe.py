@@ -31,17 +31,19 @@ def run(config: PretrainConfig, inputs: dict[str, Artifact], draft: Draft, seed:
 
     Called again on a draft that was cut short, it goes on from the last resume state.
     """
-    from llamalite.world import World
+    world: Corpus | None = None
+    if config.needs("world"):
+        from llamalite.world import World
 
-    world = World.load(inputs["world"].file("world.json"))
+        world = World.load(inputs["world"].file("world.json"))
     tokenizer = Tokenizer.load(inputs["tokenizer"].file("tokenizer.model"))
     pretrain_into(draft, config, tokenizer, world, seed)
 
 
 def pretrain_into(
-    draft: Draft, config: PretrainConfig, tokenizer: Tokenizer, corpus: Corpus, seed: int
+    draft: Draft, config: PretrainConfig, tokenizer: Tokenizer, corpus: Corpus | None, seed: int
 ) -> None:
-    """Train on a corpus and write the stage's files and metrics into a draft."""
+    """Train on a corpus, as `pretrain`, and write the stage's files and metrics into a draft."""
     module, report = pretrain(
         config,
         tokenizer,
@@ -62,7 +64,7 @@ def pretrain_into(
 def pretrain(
     config: PretrainConfig,
     tokenizer: Tokenizer,
-    corpus: Corpus,
+    corpus: Corpus | None,
     seed: int,
     *,
     work: Path,
@@ -73,8 +75,8 @@ def pretrain(
 
     The report's `held_out` is the course of the loss on documents kept from training, every source
     that is read alike.
-    `corpus` is read unless the config names one of its own. Raises ValueError when the tokenizer
-    does not fit the model, or the mixture not the corpus.
+    `corpus` is read unless the config names one of its own, and may then be None. Raises ValueError
+    when the tokenizer does not fit the model, or the mixture not the corpus.
     """
     if tokenizer.vocab_size != config.model.vocab_size:
         raise ValueError(
@@ -120,7 +122,7 @@ def pretrain(
 
 
 def open_corpus(
-    config: PretrainConfig, tokenizer: Tokenizer, corpus: Corpus, work: Path
+    config: PretrainConfig, tokenizer: Tokenizer, corpus: Corpus | None, work: Path
 ) -> tuple[Any, dict[str, int | None], Callable[[Sequence[str]], list[PackedBatch]]]:
     """How a corpus is read.
 
@@ -129,21 +131,26 @@ def open_corpus(
     """
     length = config.sequence_length
     if config.corpus:
-        from llamalite.pretraining.corpus import tokenised_blocks
+        from llamalite.pretraining.corpus import kept_texts, tokenised_blocks
 
-        blocks = tokenised_blocks(config.corpus, tokenizer, length, work / "blocks")
-        learned = {
-            source: len(rows) - min(config.held_out, len(rows) // 10)
-            for source, rows in blocks.items()
-        }
+        folder = work / "blocks"
+        blocks = tokenised_blocks(config.corpus, tokenizer, length, folder, config.held_out)
 
-        def last_rows(sources: Sequence[str]) -> list[PackedBatch]:
-            block_reader = BlockReader(blocks, length)
-            places = [(s, i) for s in sources for i in range(learned[s], len(blocks[s]))]
-            return in_batches([block_reader.row(place) for place in places], config)
+        def kept(sources: Sequence[str]) -> list[PackedBatch]:
+            texts = [
+                text
+                for source in sources
+                for text in kept_texts(
+                    config.corpus[source], source, config.held_out, folder / f"{source}.cache"
+                )
+            ]
+            examples = [encode_document(tokenizer, text) for text in texts]
+            return in_batches(list(pack(examples, length)), config)
 
-        sizes: dict[str, int | None] = dict(learned)
-        return lambda: BlockReader(blocks, length), sizes, last_rows
+        sizes: dict[str, int | None] = {source: len(rows) for source, rows in blocks.items()}
+        return lambda: BlockReader(blocks, length), sizes, kept
+
+    assert corpus is not None, "the micro-world is there where no other corpus is named"
 
     def text(source: str, index: int) -> str:
         return corpus.document(source, index).text

@@ -53,6 +53,10 @@ def collect(folder: str | Path) -> dict[str, Any]:
         "judges": _judges(artifacts),
         "instructions": _named(artifacts, "ghost_attention", "consistency.json"),
         "distillation": _named(artifacts, "safety", "distillation.json"),
+        "prose": _without_items(_named(artifacts, "prose", "prose.json"))
+        | {"samples": _named(artifacts, "prose", "samples.json")}
+        if "prose" in artifacts
+        else {},
     }
 
 

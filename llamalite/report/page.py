@@ -15,6 +15,7 @@ from llamalite.drawing import Drawing
 from llamalite.ghost_attention.figures import consistency_curves
 from llamalite.red_teaming.figures import carry_over, gamma_by_round, weak_cells
 from llamalite.rejection_sampling.figures import best_of_n
+from llamalite.report import words
 from llamalite.safety.figures import answer_scores, gain_by_original
 from llamalite.terminal import clock, gigabytes
 
@@ -52,31 +53,15 @@ def render(data: Mapping[str, Any]) -> str:
     return environment.get_template("report.html.j2").render(
         **data,
         cards=list(cards(data)),
-        result=result(data["gain"]),
+        result=words.result(data["gain"]),
         learned=list(learned(data)),
         tuned=list(tuned(data)),
         round_plates=[*judges(data["judges"]), *rounds(data["rounds"])],
         instruction_plates=list(instructions(data)),
         red_team_plates=list(red_team(data["red_team"])),
+        prose_plates=list(prose(data["prose"])),
+        prose_verdict=words.beside_ngrams(data["prose"]),
         sample_groups=group_samples(data["samples"]),
-    )
-
-
-def result(gain: Mapping[str, Any] | None) -> str:
-    """What tuning came to, in a sentence that follows from the numbers; empty without any."""
-    if gain is None:
-        return ""
-    if gain["low"] > 0:
-        words = "The chat model is more helpful than the base model"
-    elif gain["high"] < 0:
-        words = "The chat model is less helpful than the base model"
-    else:
-        words = "The chat model is not shown to be more helpful than the base model"
-    prompts = f"{gain['n']} prompt" + ("s" if gain["n"] > 1 else "")
-    return (
-        f"{words}: by gold score, from 0 to 1, its replies to the same {prompts} differ by "
-        f"{gain['mean']:+.2f} in the mean (95 % interval {gain['low']:+.2f} to "
-        f"{gain['high']:+.2f})."
     )
 
 
@@ -119,7 +104,7 @@ def learned(data: Mapping[str, Any]) -> Iterator[Plate]:
     if training and training["tokens_by_source"]:
         yield Plate(
             figures.tokens_by_source(training["tokens_by_source"]),
-            "Sources are drawn by weight, the factual ones more often than they are long.",
+            "Sources are drawn by weight, some more often than they are long.",
             "pretrain/manifest.json",
         )
     if not data["base"]:
@@ -149,6 +134,17 @@ def learned(data: Mapping[str, Any]) -> Iterator[Plate]:
         "Documents no training step has read. Tuning on dialogues costs some fluency elsewhere.",
         "evaluate/base.json",
     )
+
+
+def prose(found: Mapping[str, Any]) -> Iterator[Plate]:
+    """The figure of models of real text beside n-grams."""
+    if found:
+        yield Plate(
+            figures.perplexity_by_source(found["models"]),
+            "The same held-out documents for all, the same bytes. N-grams counted all that the "
+            "base model learned from, once; lines are 95 % bootstrap intervals over documents.",
+            "prose/prose.json",
+        )
 
 
 def judges(found: Mapping[str, Any]) -> Iterator[Plate]:

@@ -28,7 +28,9 @@ class SFTConfig:
     each. Rows that cannot be used are set aside in rejected.jsonl with the reason. Or
     packaged:chats, which people wrote."""
     held_out: int = 200
-    """Further demonstrations, only for the held-out loss; at most a tenth of `data`."""
+    """Further demonstrations, only for the held-out loss; of `data` at most a tenth, the same ones
+    for every seed (of packaged:chats the very chats that pretraining keeps back when it is told to
+    keep as many)."""
     epochs: int = 2
     """Times each demonstration is read; the paper's number."""
     sequence_length: int = 256
@@ -61,3 +63,7 @@ class SFTConfig:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must lie between 0 and 1")
         self.parallel.check_divides("batch_size", self.batch_size, self.accumulation)
+
+    def needs(self, role: str) -> bool:
+        """Whether the stage reads what plays that role: no micro-world beside an own file."""
+        return role != "world" or not self.data

@@ -27,6 +27,7 @@ from llamalite.sft.data import (
 )
 from llamalite.sft.module import SFTModule
 from llamalite.text.chat import Encoded, encode_dialogue
+from llamalite.text.files import learned_and_kept
 from llamalite.text.tokenizer import Tokenizer
 from llamalite.training import fit
 
@@ -49,7 +50,7 @@ def run(config: SFTConfig, inputs: dict[str, Artifact], draft: Draft, seed: int)
     """
     tokenizer = Tokenizer.load(inputs["pretrain"].file("tokenizer.model"))
     model = load_model(inputs["pretrain"].path)
-    training, held_out, rejected = read_dialogues(config, inputs["world"], seed)
+    training, held_out, rejected = read_dialogues(config, inputs.get("world"), seed)
     module, report = finetune(
         config,
         model,
@@ -150,18 +151,21 @@ def finetune(
     return module, report
 
 
-def read_dialogues(config: SFTConfig, world: Artifact, seed: int) -> Demonstrations:
-    """The demonstrations the config names; ValueError for an unknown vendor or unusable file."""
+def read_dialogues(config: SFTConfig, world: Artifact | None, seed: int) -> Demonstrations:
+    """The demonstrations the config names; ValueError for an unknown vendor or unusable file.
+
+    The world is read only where the config names no data.
+    """
     if not config.data:
+        assert world is not None, "it is there where no other demonstrations are named"
         dialogues = list(world_dialogues(config, world, seed))
         return Demonstrations(dialogues[config.held_out :], dialogues[: config.held_out], [])
     groups, rejected = _own_dialogues(config.data)
-    order = np.random.default_rng([seed, 1]).permutation(len(groups)).tolist()
-    kept = min(config.held_out, len(groups) // 10)
-    last = kept + config.examples if config.examples else len(groups)
+    learned, kept = learned_and_kept(len(groups), config.held_out)
+    order = np.random.default_rng([seed, 1]).permutation(learned).tolist()
     training, held_out = (
         [dialogue for i in some for dialogue in groups[i]]
-        for some in (order[kept:last], order[:kept])
+        for some in (order[: config.examples or None], kept)
     )
     return Demonstrations(training, held_out, rejected)
 

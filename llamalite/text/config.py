@@ -39,6 +39,10 @@ class TokenizerConfig:
             )
         check_mixture(self.mixture)
 
+    def needs(self, role: str) -> bool:
+        """Whether the stage reads what plays that role: no micro-world beside texts of your own."""
+        return role != "world" or not self.corpus or bool(self.model)
+
 
 def check_mixture(mixture: Mapping[str, float]) -> None:
     """ValueError for a weight below 0, and when weights are given and all are 0."""

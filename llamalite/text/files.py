@@ -18,6 +18,22 @@ from llamalite.own_files import HUB, matching_files
 _KINDS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".txt": "text"}
 
 
+def shuffled_order(size: int) -> np.ndarray:
+    """Numbers 0 to `size` - 1 in an order that is always the same."""
+    return np.random.default_rng(0).permutation(size)
+
+
+def learned_and_kept(size: int, wanted: int) -> tuple[list[int], list[int]]:
+    """Which of a source's documents are learned from, in their order, and which are kept back.
+
+    Kept are the last `wanted` of the shuffled order, at most a tenth: all stages that ask for as
+    many keep the same ones from training, whatever their seed.
+    """
+    order = shuffled_order(size)
+    count = min(wanted, size // 10)
+    return sorted(order[: size - count].tolist()), order[size - count :].tolist()
+
+
 class FileDocument(NamedTuple):
     """A text of somebody's own; see `llamalite.protocols.Document`."""
 
@@ -38,10 +54,7 @@ class FileCorpus:
         self.sources = tuple(self.rows)
         self.sizes = {source: len(rows) for source, rows in self.rows.items()}
         """Number of documents of each source."""
-        self._orders = {
-            source: np.random.default_rng(0).permutation(size)
-            for source, size in self.sizes.items()
-        }
+        self._orders = {source: shuffled_order(size) for source, size in self.sizes.items()}
 
     def document(self, source: str, index: int) -> FileDocument:
         """Document `index`, from 0, of a source; an empty row is an empty text."""

@@ -25,12 +25,12 @@ def run(config: TokenizerConfig, inputs: dict[str, Artifact], draft: Draft, seed
     The run's seed draws nothing here, so that losses per token of runs with other seeds compare.
     """
     corpus: Corpus
-    if config.corpus and not config.model:
-        corpus = FileCorpus(config.corpus, draft.work / "corpus")
-    else:
+    if config.needs("world"):
         from llamalite.world import World
 
         corpus = World.load(inputs["world"].file("world.json"))
+    else:
+        corpus = FileCorpus(config.corpus, draft.work / "corpus")
     tokenizer = make_tokenizer(config, corpus)
     tokenizer.save(draft.path / "tokenizer.model")
     draft.metrics.update(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from llamalite import parallel
 from llamalite.model.checkpoint import model_from_state
 from llamalite.pretraining.recipe import open_corpus, pretrain
 from llamalite.protocols import Corpus
+from llamalite.text.packing import collate
 
 
 class Noted:
@@ -67,23 +69,31 @@ def test_measuring_does_not_touch_the_training(tokenizer, corpus, tmp_path):
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
-def test_rows_of_ones_own_corpus_are_kept_back(tokenizer, corpus, tmp_path):
-    texts = [corpus.document("tales", i).text for i in range(400)]
-    (tmp_path / "tales.txt").write_text("\n\n".join(texts))
+def test_documents_of_ones_own_corpus_are_kept_back_whole(tokenizer, corpus, tmp_path):
+    texts = [f"{i} {corpus.document('facts', i).text}" for i in range(100)]
+    file = tmp_path / "facts.jsonl"
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     config = replace(
         CONFIG,
-        corpus={"tales": str(tmp_path / "tales.txt")},
+        corpus={"facts": str(file)},
         mixture={},
         tokens=60 * 8 * 64,
         held_out=2,
     )
-    _, report = pretrain(config, tokenizer, corpus, 0, work=tmp_path / "work", progress=False)
+    _, report = pretrain(config, tokenizer, None, 0, work=tmp_path / "work", progress=False)
     assert report["held_out"][0]["loss"] > report["held_out_loss"] + 1
-    reader, sizes, kept = open_corpus(config, tokenizer, corpus, tmp_path / "work")
-    (batch,) = kept(["tales"])
-    assert len(batch.tokens_BT) == 2
-    learned = [reader().row(("tales", i)).tokens_T for i in range(sizes["tales"])]
-    assert not any(torch.equal(a, b) for a in batch.tokens_BT for b in learned)
+    reader, sizes, kept = open_corpus(config, tokenizer, None, tmp_path / "work")
+    learned = [reader().row(("facts", i)) for i in range(sizes["facts"])]
+    unread = documents_in(kept(["facts"]), tokenizer)
+    assert len(unread) == 2
+    assert sorted([*documents_in([collate(learned)], tokenizer), *unread]) == sorted(texts)
+
+
+def documents_in(batches, tokenizer):
+    """The texts in some rows; each is short enough to stand in one."""
+    rows = [row for b in batches for row in zip(b.tokens_BT, b.document_ids_BT, strict=True)]
+    parts = [tokens[ids == number].tolist() for tokens, ids in rows for number in ids.unique()]
+    return [tokenizer.decode(part) for part in parts if part[0] == tokenizer.bos_id]
 
 
 def test_a_negative_number_is_refused():

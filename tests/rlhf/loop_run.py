@@ -22,7 +22,7 @@ from llamalite.rejection_sampling.config import RejectionSamplingConfig
 from llamalite.reward.config import RewardConfig
 from llamalite.reward.data import PairPlan
 from llamalite.sft.config import SFTConfig
-from llamalite.stages import up_to
+from llamalite.stages import chain
 from llamalite.training_config import OptimizerConfig, ParallelConfig
 
 UNTIL = "rejection_sampling_2"
@@ -68,7 +68,7 @@ def stand_before(folder: Path) -> None:
         "evaluate": lambda path: None,
     }
     done: dict[str, Artifact] = {}
-    for stage in up_to("evaluate"):
+    for stage in chain(PRESET, "evaluate"):
         inputs = {role: done[name] for role, name in stage.inputs.items()}
         path, config = folder / stage.name, stage.config(PRESET)
         with drafting(path, stage.name, config, inputs, 0, files=stage.files) as draft:

@@ -10,10 +10,11 @@ from loop_run import UNTIL, main, stand_before
 
 from llamalite.artifacts import Artifact
 from llamalite.pipeline import finished_stages
-from llamalite.stages import up_to
+from llamalite.presets import get_preset
+from llamalite.stages import chain
 
 SERVER = multiprocessing.get_context("forkserver")
-LOOP = [stage.name for stage in up_to(UNTIL) if stage.round]
+LOOP = [stage.name for stage in chain(get_preset("ci"), UNTIL) if stage.round]
 DEATHS = (
     # after, within, at call; what began until then
     (("reward_1", "", 0), ["preferences_1", "reward_1"]),
