@@ -279,7 +279,8 @@ def _build_plan(parser: Parser, arguments: Sequence[str]) -> None:
 
 def _plan(config: Namespace) -> None:
     from llamalite.model.config import ModelConfig
-    from llamalite.plan import PlanConfig, print_plan
+    from llamalite.plan import PlanConfig
+    from llamalite.plan_tables import print_plan
 
     settings = _settings_of(PlanConfig, config)
     if settings["model"] is not None:
@@ -353,6 +354,12 @@ VERBS: tuple[Verb, ...] = (
         "section 2.1: clean a corpus of any size, with counts before and after each stage",
         "data_care.recipe:CleanConfig",
         "data_care.command:clean",
+    ),
+    _tool(
+        "rehearse",
+        "start a paper preset's sharded path at shrunken width, and compare with one process",
+        "rehearsal:RehearsalConfig",
+        "rehearsal:rehearse",
     ),
     _tool(
         "contamination",

@@ -27,10 +27,11 @@ from llamalite.presets import RunPreset, get_preset
 from llamalite.processes import Group, joined
 from llamalite.stages import Stage, get_stage
 
-_MACHINES = ("parallel", "refit.parallel")
+_MACHINES = (
+    *("parallel", "refit.parallel", "training.parallel", "tuning.parallel"),
+    "feedback.tuning.parallel",
+)
 """Where the settings of a stage that several processes share say how many they are."""
-_ALONE = ("tuning.parallel", "feedback.tuning.parallel")
-"""The same of stages that tune, and that the first process does alone."""
 
 
 class Events:
@@ -70,8 +71,8 @@ def run_stages(
 
     A stage runs again when its config, its seed or the content of its inputs changed, or when it
     is named in `force`. Interrupted stages resume. `folder` overrides `<out>/<preset>-seed<seed>`.
-    Under torchrun or srun every process calls this; the first does it all but the training, in
-    which the others take part, as they do in rejection sampling. Raises ValueError for an unknown
+    Under torchrun or srun every process calls this; the first leads, the others take part in
+    training and in the sampling of the stages that tune. Raises ValueError for an unknown
     preset or stage, for another number of processes than a stage is set up for, and when another
     run holds the folder.
     """
@@ -189,15 +190,15 @@ def run_stage(
     events.started(stage)
     recipe: Callable[..., None] = import_module(stage.recipe).run
     path = folder / stage.name
-    _, processes = _machine(config)
+    shared = stage.shared or bool(_machine(config)[1])
     drafted = drafting(
         path, stage.name, config, inputs, seed, files=stage.files, notice=events.noticed
     )
     with drafted as draft:
-        if processes:
+        if shared:
             group.tell({"train": stage.name})
         recipe(config, dict(inputs), draft, seed)
-        if processes:
+        if shared:
             group.wait_until_done()
     artifact = Artifact.open(path)
     events.finished(stage, artifact)
@@ -228,13 +229,6 @@ def check_processes(stage: Stage, config: Any, group: Group) -> None:
             f"{group.world} started; start {wanted} (torchrun --nproc-per-node, srun) or set "
             f"{stage.kind}.{where}.data_parallel x tensor_parallel to {group.world}"
         )
-    where, wanted = _machine(config, _ALONE)
-    if wanted > 1:
-        raise ValueError(
-            f"{stage.kind}.{where} is set up for {wanted} processes, but one does this stage "
-            f"alone; set {stage.kind}.{where}.data_parallel x tensor_parallel to 1, or stop before "
-            "it with --until"
-        )
 
 
 def check_packages(stage: Stage) -> None:
@@ -247,12 +241,12 @@ def check_packages(stage: Stage) -> None:
             )
 
 
-def _machine(config: Any, settings: tuple[str, ...] = _MACHINES) -> tuple[str, int]:
+def _machine(config: Any) -> tuple[str, int]:
     """Which of a stage's settings says how many processes share it, and how many.
 
     "" and 0 for stages that the first process does alone.
     """
-    for where in settings:
+    for where in _MACHINES:
         with suppress(AttributeError):
             return where, attrgetter(where)(config).processes
     return "", 0

@@ -9,18 +9,19 @@ untruncated rows; the printed rows add up to 538.98.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from llamalite.model.config import ModelConfig
+from llamalite.plan_stages import MACHINES, stage_times
 from llamalite.presets import MODELS, RUNS, get_preset
 
 GPU_MEMORY_USABLE = 0.94
 """Share of a device's memory left after the CUDA context, NCCL buffers and fragmentation."""
 DEVICES_PER_NODE = 8
+A100_TFLOPS = 312.0
 
 
 @dataclass(frozen=True)
@@ -54,25 +55,27 @@ class PlanConfig:
     """A shape of your own, in place of the preset's."""
     gpus: int | None = None
     """Number of devices; unset: the run preset's, or the smallest power of two that holds it."""
-    gpu_memory: float = 80.0
-    """Memory of one device, GB (10^9 bytes)."""
-    peak_tflops: float = 312.0
-    """Dense matmul peak of one device in the training precision, TFLOP/s (A100, bf16: 312)."""
+    gpu_memory: float | None = None
+    """Memory of one device, GB (10^9 bytes); unset: that of the preset's machine, an A100's 80."""
+    peak_tflops: float | None = None
+    """Dense matmul peak of one device in the training precision, TFLOP/s; unset: that of the
+    preset's machine, an A100's 312 (bf16)."""
     mfu: float | None = None
     """Model FLOPs utilisation, 0 to 1, counting 6 FLOPs per weight and token; unset: what the
-    paper's GPU hours imply (0.35 to 0.43), and 0.38 for other models."""
+    paper's GPU hours imply (0.35 to 0.43), that of the preset's machine, and 0.38 else."""
     tokens: float | None = None
     """Training tokens; unset: the preset's (the paper: 2e12)."""
     gpu_hours: float | None = None
     """GPU hours; unset: the paper's own for its models, else computed from tokens and mfu."""
     sequence: int | None = None
     """Tokens of one sequence; unset: the model's context."""
-    micro_batch: int = 1
-    """Sequences one data-parallel rank holds at once."""
+    micro_batch: int | None = None
+    """Sequences one data-parallel rank holds at once; unset: the preset's own, else 1."""
     batch_tokens: int | None = None
     """Global batch in tokens; unset: the preset's (the paper: 4M, as 1024 x 4096)."""
-    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
-    """fp32, or mixed: 16-bit compute over fp32 master weights, gradients and optimizer."""
+    precision: Literal["fp32", "bf16", "fp16"] | None = None
+    """fp32, or mixed: 16-bit compute over fp32 master weights, gradients and optimizer; unset: that
+    of the preset's machine, else bf16."""
     fsdp: int | None = None
     """Ranks that shard weights, gradients and optimizer (FSDP2); unset: all there are."""
     tp: int | None = None
@@ -82,7 +85,7 @@ class PlanConfig:
     generation_batch: int = 1
     """Sequences generated at once, for the size of the key/value cache."""
     watts: float | None = None
-    """Power of one device, W; unset: the paper's 400 (34B: 350)."""
+    """Power of one device, W; unset: the paper's 400 (34B: 350), that of the preset's machine."""
     pue: float = 1.1
     """Power usage effectiveness: energy of the data centre per energy of its machines."""
     grid_intensity: float = 0.385
@@ -101,7 +104,7 @@ class PlanConfig:
             raise ValueError(f"mfu is {self.mfu}; it must lie above 0 and not above 1")
         if self.grid_intensity < 0 or self.generation_batch < 0:
             raise ValueError("grid_intensity and generation_batch must be at least 0")
-        if self.precision not in ("fp32", "bf16", "fp16"):
+        if self.precision not in (None, "fp32", "bf16", "fp16"):
             raise ValueError(f"precision is {self.precision!r}; choose fp32, bf16 or fp16")
 
 
@@ -200,7 +203,7 @@ def memory_by_part(config: PlanConfig, model: ModelConfig, layout: Layout) -> di
         "optimizer": 8 * shard,
         "activations": activation_bytes(
             model,
-            config.micro_batch * sequence,
+            (config.micro_batch or 1) * sequence,
             layout.tp,
             width,
             bool(config.activation_checkpointing),
@@ -228,6 +231,7 @@ def choose_layout(config: PlanConfig, model: ModelConfig) -> tuple[int, Layout, 
         )
     degrees = [config.tp] if config.tp else [d for d in possible if d <= DEVICES_PER_NODE]
     counts = [config.gpus] if config.gpus else [2**power for power in range(15)]
+    memory = (config.gpu_memory or 80.0) * 1e9 * GPU_MEMORY_USABLE
     layout = None
     for gpus in counts:
         for tp in degrees:
@@ -236,7 +240,7 @@ def choose_layout(config: PlanConfig, model: ModelConfig) -> tuple[int, Layout, 
             fsdp = config.fsdp or gpus // tp
             layout = Layout(gpus // tp // fsdp, fsdp, tp)
             used = training_bytes(memory_by_part(config, model, layout))
-            if used <= config.gpu_memory * 1e9 * GPU_MEMORY_USABLE:
+            if used <= memory:
                 return gpus, layout, True
     if layout is None:
         raise ValueError(
@@ -259,15 +263,18 @@ def run_plan(config: PlanConfig) -> dict[str, Any]:
     config, model, paper = _resolve(config)
     assert config.tokens
     assert config.mfu
+    assert config.peak_tflops
+    assert config.gpu_memory
     assert config.batch_tokens
     assert config.sequence
+    assert config.micro_batch
     gpus, layout, fits = choose_layout(config, model)
     flops = 6.0 * model.n_parameters * config.tokens
     peak_per_hour = config.peak_tflops * 1e12 * 3600
     gpu_hours = config.gpu_hours or flops / (peak_per_hour * config.mfu)
-    watts = config.watts or (paper.watts if paper else 400)
+    assert config.watts
     parts = memory_by_part(config, model, layout)
-    tonnes = carbon_tonnes(gpu_hours, watts, config.pue, config.grid_intensity)
+    tonnes = carbon_tonnes(gpu_hours, config.watts, config.pue, config.grid_intensity)
     rank_tokens = config.micro_batch * config.sequence * layout.data_parallel
     return {
         "preset": config.preset if config.model is None else "a shape of your own",
@@ -291,14 +298,33 @@ def run_plan(config: PlanConfig) -> dict[str, Any]:
         "tokens_per_second": config.tokens / (gpu_hours * 3600) * gpus,
         "gpu_hours": int(gpu_hours) if float(gpu_hours).is_integer() else gpu_hours,
         "days": gpu_hours / gpus / 24,
-        "watts": watts,
-        "energy_kwh": energy_kwh(gpu_hours, watts, config.pue),
+        "watts": config.watts,
+        "energy_kwh": energy_kwh(gpu_hours, config.watts, config.pue),
         "tco2eq": printed_tonnes(tonnes),
         "tco2eq_unrounded": tonnes,
+        "paper": beside_paper(paper, model, gpu_hours) if paper else None,
+        "stages": _stages(config),
     }
 
 
-def implied_mfu(model: ModelConfig, run: PaperRun, peak_tflops: float = 312.0) -> float:
+def beside_paper(run: PaperRun, model: ModelConfig, gpu_hours: float) -> dict[str, float]:
+    """Table 2's row, the utilisation behind it on an A100, and planned hours by printed ones."""
+    return {
+        "gpu_hours": run.gpu_hours,
+        "tco2eq": run.tco2eq,
+        "mfu": round(implied_mfu(model, run), 4),
+        "planned_by_printed": round(gpu_hours / run.gpu_hours, 4),
+    }
+
+
+def _stages(config: PlanConfig) -> list[dict[str, Any]]:
+    """Times of all stages, where one device does them and the preset is asked for as it is."""
+    if config.preset not in MACHINES or config.model is not None:
+        return []
+    return [each._asdict() for each in stage_times(get_preset(config.preset))]
+
+
+def implied_mfu(model: ModelConfig, run: PaperRun, peak_tflops: float = A100_TFLOPS) -> float:
     """The utilisation behind a printed number of GPU hours, at 6 FLOPs per weight and token."""
     return 6 * model.n_parameters * run.tokens / (run.gpu_hours * 3600 * peak_tflops * 1e12)
 
@@ -311,10 +337,18 @@ def _resolve(config: PlanConfig) -> tuple[PlanConfig, ModelConfig, PaperRun | No
     paper = PAPER_RUNS.get(config.preset) if config.model is None else None
     run = get_preset(config.preset).config("pretrain") if config.preset in RUNS else None
     model = config.model or (run.model if run else MODELS[config.preset])
-    told = config.tokens or config.mfu or config.peak_tflops != PlanConfig.peak_tflops
+    told = config.tokens or config.mfu or config.peak_tflops
+    machine = MACHINES.get(config.preset) if config.model is None else None
+    peak = config.peak_tflops or (machine.peak_tflops if machine else A100_TFLOPS)
+    likely = machine.mfu if machine else 0.38
     filled = replace(
         config,
-        mfu=config.mfu or (implied_mfu(model, paper) if paper else 0.38),
+        peak_tflops=peak,
+        mfu=config.mfu or (implied_mfu(model, paper, peak) if paper else likely),
+        gpu_memory=config.gpu_memory or (machine.memory if machine else 80.0),
+        precision=config.precision or (machine.precision if machine else "bf16"),
+        watts=config.watts or (paper.watts if paper else machine.watts if machine else 400),
+        micro_batch=config.micro_batch or 1,
         tokens=config.tokens or (run.tokens if run else 2e12),
         batch_tokens=config.batch_tokens or (run.step_tokens if run else 4_194_304),
         sequence=config.sequence or (run.sequence_length if run else model.max_seq_len),
@@ -326,61 +360,7 @@ def _resolve(config: PlanConfig) -> tuple[PlanConfig, ModelConfig, PaperRun | No
             filled = replace(filled, activation_checkpointing=parallel.activation_checkpointing)
         if config.gpus is None and config.fsdp is None and config.tp is None:
             filled = replace(filled, gpus=parallel.processes, tp=parallel.tensor_parallel)
+            if config.micro_batch is None:
+                rows = run.batch_size // (run.accumulation * parallel.data_parallel)
+                filled = replace(filled, micro_batch=rows)
     return filled, model, paper
-
-
-def print_plan(config: PlanConfig, *, as_json: bool = False) -> None:
-    """Print the plan, as tables or as one JSON object."""
-    plan = run_plan(config)
-    if as_json:
-        print(json.dumps(plan, indent=1))
-        return
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    for table in plan_tables(plan):
-        console.print(table)
-
-
-def _hours(hours: float) -> str:
-    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.3g}"
-
-
-def _tonnes(tonnes: float) -> str:
-    return f"{tonnes:,.2f}" if tonnes >= 1 else f"{tonnes:.4g}"
-
-
-def plan_tables(plan: Mapping[str, Any]) -> list[Any]:
-    """The plan as rich tables: the run, and the memory of one device."""
-    from rich.table import Table
-
-    layout = plan["layout"]
-    run = Table(title=f"plan: {plan['preset']}", title_justify="left", box=None, padding=(0, 2))
-    run.add_column("what")
-    run.add_column("amount", justify="right")
-    run.add_column("how", style="dim")
-    rows = [
-        ("parameters", f"{plan['parameters']:,}", ""),
-        ("KV cache per token", f"{plan['kv_bytes_per_token']:,} B", "16-bit"),
-        ("tokens", f"{plan['tokens']:,}", f"{plan['steps']:,} steps of {plan['batch_tokens']:,}"),
-        ("devices", f"{plan['gpus']:,}", f"on {plan['nodes']} node(s) of {DEVICES_PER_NODE}"),
-        ("layout", f"{layout['replicas']} x {layout['fsdp']} x {layout['tp']}", "replica,fsdp,tp"),
-        ("accumulation", f"{plan['accumulation']}", "micro-batches a step"),
-        ("speed", f"{plan['tokens_per_second']:,.0f} tokens/s", f"MFU {plan['mfu']:.3f} of 6ND"),
-        ("GPU hours", _hours(plan["gpu_hours"]), ""),
-        ("days", f"{plan['days']:,.4g}", ""),
-        ("energy", f"{plan['energy_kwh']:,.4g} kWh", f"{plan['watts']:g} W a device"),
-        ("carbon", f"{_tonnes(plan['tco2eq'])} tCO2eq", "table 2's formula"),
-    ]
-    for row in rows:
-        run.add_row(*row)
-    memory = Table(title="bytes on one device", title_justify="left", box=None, padding=(0, 2))
-    memory.add_column("part")
-    memory.add_column("GB", justify="right")
-    for part, size in plan["bytes_per_device"].items():
-        memory.add_row(part, f"{size / 1e9:,.4g}")
-    verdict = (
-        "[green]fits[/]" if plan["fits"] else "[red]does not fit: more gpus, tp or checkpointing[/]"
-    )
-    memory.add_row(f"of {plan['gpu_memory_bytes'] / 1e9:g} GB", verdict)
-    return [run, memory]

@@ -294,7 +294,8 @@ def _english() -> RunPreset:
 def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
     """A size of the paper at its own hyper-parameters (section 2.2, table 1; section 3.1).
 
-    The layout is ours: the paper only says FSDP and, for the fastest decoding, 8 GPUs a model.
+    The layout is ours: the paper only says FSDP and, for the fastest decoding, 8 GPUs a model. A
+    process holds one sequence (or pair) at a time, and each has prompts of its own to answer.
     """
     parallel = ParallelConfig(
         data_parallel=gpus // tensor_parallel,
@@ -311,13 +312,20 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
         examples=27_540,
         sequence_length=4096,
         batch_size=64,
+        accumulation=64 // small.data_parallel,
         optimizer=OptimizerConfig(lr=2e-5, warmup_fraction=0.03),
         parallel=small,
     )
     reward = RewardConfig(
         sequence_length=4096,
+        accumulation=RewardConfig.batch_size // small.data_parallel,
         optimizer=replace(RewardConfig().optimizer, lr=5e-6 if name == "70b" else 1e-5),
         parallel=small,
+    )
+    safety = SafetyConfig(
+        max_new_tokens=1000,
+        prompts_at_once=SafetyConfig.prompts // small.processes,
+        tuning=sft,
     )
     return RunPreset(
         name=name,
@@ -329,16 +337,26 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
             tokens=2_000_000_000_000,
             sequence_length=4096,
             batch_size=1024,
+            accumulation=1024 // parallel.data_parallel,
             optimizer=OptimizerConfig(lr=lr, warmup_steps=2000),
             parallel=parallel,
         ),
         sft=sft,
         evaluate=EvaluateConfig(exam_questions=0, max_new_tokens=1000),
-        preferences=PreferencesConfig(max_new_tokens=1000),
+        preferences=PreferencesConfig(
+            max_new_tokens=1000, prompts_at_once=PreferencesConfig.safety // small.processes
+        ),
         reward=reward,
-        rejection_sampling=RejectionSamplingConfig(max_new_tokens=1000, refit=sft),
+        rejection_sampling=RejectionSamplingConfig(
+            max_new_tokens=1000,
+            prompts_at_once=RejectionSamplingConfig.prompts // small.processes,
+            refit=sft,
+        ),
         ppo=PPOConfig(
-            max_new_tokens=1000, beta=0.01 if name in ("7b", "13b") else 0.005, parallel=small
+            max_new_tokens=1000,
+            beta=0.01 if name in ("7b", "13b") else 0.005,
+            accumulation=PPOConfig.mini_batch_size // small.data_parallel,
+            parallel=small,
         ),
         general_reward=GeneralRewardConfig(
             max_new_tokens=1000, training=replace(reward, margin="none")
@@ -349,15 +367,12 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
             history_turns=20,
             answers=1,
             max_new_tokens=200,
+            dialogues_at_once=GhostAttentionConfig.dialogues // small.processes,
             sequence_length=4096,
             tuning=sft,
         ),
-        safety=SafetyConfig(max_new_tokens=1000, tuning=sft),
-        red_team=RedTeamConfig(
-            attackers=350,
-            max_new_tokens=1000,
-            feedback=SafetyConfig(max_new_tokens=1000, tuning=sft),
-        ),
+        safety=safety,
+        red_team=RedTeamConfig(attackers=350, max_new_tokens=1000, feedback=safety),
         prose=ProseConfig(),
         stages=(),
     )

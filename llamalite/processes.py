@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -61,6 +61,11 @@ class Share(NamedTuple):
         """The part of this process where a stage is set up for several; all of it where for one."""
         return cls(*started()) if processes > 1 else cls()
 
+    @classmethod
+    def among_started(cls) -> Share:
+        """The part of this process in a stage that any number of processes may share."""
+        return cls(*started())
+
     @property
     def leads(self) -> bool:
         """Whether this process joins the pieces."""
@@ -69,6 +74,27 @@ class Share(NamedTuple):
     def own(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
         """Every `world`-th piece, from number `rank`."""
         return pieces[self.rank :: self.world]
+
+    def gather(
+        self,
+        whole: Path,
+        parts: Sequence[Path],
+        make: Callable[[int], None],
+        join: Callable[[], None],
+    ) -> None:
+        """Come back when the file `whole` stands, joined of `parts`.
+
+        `make(number)` writes a part, which must appear whole; each is made by one process, and none
+        that stands. `join()` writes `whole`, in the first process.
+        """
+        if not whole.exists():
+            for number in self.own(range(len(parts))):
+                if not parts[number].exists():
+                    make(number)
+            if self.leads:
+                self.wait_for(parts)
+                join()
+        self.wait_for([whole])
 
     @staticmethod
     def wait_for(files: Iterable[Path]) -> None:
@@ -80,6 +106,10 @@ class Share(NamedTuple):
         for file in files:
             while not file.exists():
                 time.sleep(_LOOK_EVERY)
+
+
+ALL = Share()
+"""The part of a process that has nobody to share with."""
 
 
 class Group:

@@ -32,6 +32,9 @@ class Stage:
     """Module with `run(config, inputs, draft, seed)`; imported only when the stage runs."""
     files: tuple[str, ...] = ()
     """Settings that name files of the user's: the stage is stale when these files change."""
+    shared: bool = False
+    """Whether all processes that were started take part, whatever their number: it samples, and
+    trains nothing. Stages that train say in their settings how many they are."""
     round: int = 0
     """Which of the rounds V1 to V5 it belongs to; 0: none."""
     apart: bool = False
@@ -75,6 +78,7 @@ def round_stages(number: int) -> Iterator[Stage]:
         summary=f"round {number}: annotators compare replies of the newest models",
         inputs=reads("world", newest=newest, **older),
         recipe="llamalite.preferences.recipe",
+        shared=True,
         round=number,
     )
     batches = [f"preferences_{batch}" for batch in range(1, number + 1)]

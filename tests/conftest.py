@@ -28,7 +28,10 @@ install_import_hook([f"llamalite.{name}" for name in SHAPED], "beartype.beartype
 
 # Processes of tests are forked off a server that has imported everything once, which saves seconds
 # in each. There is one server for all tests, and in Python 3.11 it finds installed modules only.
-STAGES = ("pretraining", "sft", "preferences", "reward", "rejection_sampling", "ppo")
+STAGES = (
+    *("pretraining", "sft", "preferences", "reward", "rejection_sampling", "ppo"),
+    *("general_reward", "ghost_attention", "safety", "red_teaming"),
+)
 multiprocessing.get_context("forkserver").set_forkserver_preload(
     ["llamalite.cli", "llamalite.report", *(f"llamalite.{stage}.recipe" for stage in STAGES)]
 )

@@ -149,9 +149,10 @@ def test_finished_stages_lists_what_stands(tmp_path):
     [
         ("reward", "parallel", "64 processes and 1 started; start 64"),
         ("rejection_sampling", "refit.parallel", "64 processes and 1 started; start 64"),
-        ("ghost_attention", "tuning.parallel", "64 processes, but one does this stage alone"),
-        ("safety", "tuning.parallel", "64 processes, but one does this stage alone"),
-        ("red_team", "feedback.tuning.parallel", "64 processes, but one does this stage alone"),
+        ("general_reward", "training.parallel", "64 processes and 1 started; start 64"),
+        ("ghost_attention", "tuning.parallel", "64 processes and 1 started; start 64"),
+        ("safety", "tuning.parallel", "64 processes and 1 started; start 64"),
+        ("red_team", "feedback.tuning.parallel", "64 processes and 1 started; start 64"),
     ],
 )
 def test_stages_that_would_wait_for_processes_nobody_started_are_refused(kind, where, complaint):

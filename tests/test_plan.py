@@ -16,11 +16,13 @@ from llamalite.plan import (
     carbon_table,
     carbon_tonnes,
     memory_by_part,
-    print_plan,
     printed_tonnes,
     run_plan,
 )
+from llamalite.plan_stages import stage_times
+from llamalite.plan_tables import print_plan
 from llamalite.presets import MODELS, get_preset
+from llamalite.stages import kinds
 
 # Llama 2, table 2 (GPU hours, tCO2eq), and the released checkpoints' sizes
 PRINTED = {
@@ -74,6 +76,28 @@ def test_utilisation_behind_the_printed_hours():
     assert run_plan(PlanConfig(preset="7b"))["tokens_per_second_per_gpu"] == pytest.approx(
         3014, abs=1
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "hours", "share"),
+    # 6 x weights x 2e12 / (312e12 x 0.4 x 3600), by long division; and that by table 2's hours
+    [
+        ("7b", 179_979.0, 0.9764),
+        ("13b", 347_645.9, 0.9430),
+        ("34b", 901_281.3, 0.8680),
+        ("70b", 1_842_325.0, 1.0709),
+    ],
+)
+def test_planned_hours_stand_beside_the_papers(name, hours, share, capsys):
+    plan = run_plan(PlanConfig(preset=name, mfu=0.4))
+    assert plan["gpu_hours"] == pytest.approx(hours, rel=1e-5)
+    assert plan["paper"]["gpu_hours"] == PRINTED[name][0]
+    assert plan["paper"]["tco2eq"] == PRINTED[name][1]
+    assert plan["paper"]["planned_by_printed"] == pytest.approx(share, abs=1e-4)
+    assert main(["plan", "--preset", name, "--mfu", "0.4"]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    mfu = {"7b": "0.391", "13b": "0.377", "34b": "0.347", "70b": "0.428"}[name]
+    assert f"{share:.3f} of {PRINTED[name][0]:,} in table 2, MFU {mfu}" in words
 
 
 def test_half_the_tokens_take_half_the_hours_and_carbon():
@@ -194,6 +218,43 @@ def test_json_and_table(capsys):
 def test_bad_input_is_named(settings, named):
     with pytest.raises(ValueError, match=named):
         run_plan(PlanConfig(**settings))
+
+
+def test_the_colab_plan_says_each_stage_and_that_none_takes_an_hour(capsys):
+    plan = run_plan(PlanConfig(preset="colab"))
+    assert [each["kind"] for each in plan["stages"]] == [
+        kind
+        for kind in kinds()
+        if kind not in ("world", "tokenizer")  # which no model takes part in
+    ]
+    for stage in plan["stages"]:
+        assert 0 < stage["seconds"] < 3600, stage["kind"]
+        assert stage["total"] >= stage["seconds"] * min(stage["rounds"], 2) / 2
+    assert plan["fits"]
+    assert plan["gpu_memory_bytes"] == 15e9
+    assert main(["plan", "--preset", "colab"]) == 0
+    out = capsys.readouterr().out
+    assert "stages on one T4, estimated" in out
+    assert "none above 60" in out
+    # pretraining by hand: 6 x 60e6 tokens x 26e6 weights / (65e12 x .15) is 960 s, and 915 steps
+    run = get_preset("colab").pretrain
+    busy = 6 * 60e6 * run.model.n_parameters / (65e12 * 0.15)
+    assert plan["stages"][0]["seconds"] == pytest.approx(busy + 915 * 0.06, rel=0.02)
+
+
+def test_stage_times_of_the_laptop_are_near_those_measured():
+    # LOG.md, "The whole laptop chain on quiet cores": 44 min 43 s, pretraining 7 min 59 s, Ghost
+    # Attention 4 min 54 s; an estimate that counts replies at full length lies above
+    times = {each.kind: each.total for each in stage_times(get_preset("laptop"))}
+    assert 1 < sum(times.values()) / (44 * 60 + 43) < 2
+    assert times["pretrain"] == pytest.approx(479, rel=0.25)
+    assert 1 < times["ghost_attention"] / 294 < 2
+
+
+def test_stage_times_of_many_devices_are_refused():
+    with pytest.raises(ValueError, match="preset 70b needs many devices"):
+        stage_times(get_preset("70b"))
+    assert run_plan(PlanConfig(preset="70b"))["stages"] == []
 
 
 def test_planning_needs_no_torch():

@@ -32,7 +32,10 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "model": ("Model", ("model/*",)),
     "training": (
         "Training",
-        ("training", "held_out", "resume", "parallel", "pretraining/*", "sft/*", "prose/*"),
+        (
+            *("training", "held_out", "resume", "parallel", "pretraining/*", "sft/*", "prose/*"),
+            "rehearsal",
+        ),
     ),
     "alignment": (
         "Alignment",

@@ -22,6 +22,7 @@ from llamalite.general_reward.config import BASE, GENERAL, SFT, GeneralRewardCon
 from llamalite.general_reward.pairs import Written, compare_all, draw_sources, split
 from llamalite.jsonl import Rejected, write_rows
 from llamalite.model.checkpoint import load_model, read_json
+from llamalite.processes import Share
 from llamalite.prompt_mix import mixed_prompts
 from llamalite.protocols import Annotator, Prompt
 from llamalite.reward.data import Pair, encode_pairs, split_off
@@ -58,12 +59,14 @@ def run(
     """Write general/, a reward model, what it learned from, and what it is worth as test.json.
 
     Inputs: `world`; `pretrain`, the base model, and `chat`, the SFT model, both of which reply; the
-    reward model begins with the latter. Called again on a draft that was cut short, it goes on.
+    reward model begins with the latter. Called again on a draft that was cut short, it goes on. Of
+    several processes (`training.parallel`) the first collects, and all train.
     """
     chat = load_model(inputs["chat"].path)
     tokenizer = Tokenizer.load(inputs["chat"].file("tokenizer.model"))
     check(config.training, chat, tokenizer)
-    comparisons, rejected = read_comparisons(config, inputs, draft, seed)
+    share = Share.among(config.training.parallel.processes)
+    comparisons, rejected = read_comparisons(config, inputs, draft, seed, share)
     encoded = encode_pairs(Encoder(tokenizer, config.training.sequence_length), comparisons)
     kept, apart = split(len(encoded.pairs), config.test_share, seed)
     training, held_out = split_off(
@@ -115,18 +118,23 @@ def evaluate(draft: Draft, pairs: Sequence[Pair]) -> dict[str, Any]:
 
 
 def read_comparisons(
-    config: GeneralRewardConfig, inputs: dict[str, Artifact], draft: Draft, seed: int
+    config: GeneralRewardConfig,
+    inputs: dict[str, Artifact],
+    draft: Draft,
+    seed: int,
+    share: Share,
 ) -> tuple[list[FileComparison], list[Rejected]]:
     """The comparisons of the config's file, or those collected in the micro-world; and bad rows."""
     if config.data:
         return read_jsonl(config.data, "helpfulness")
     path = draft.path / COMPARISONS
-    if not path.exists():
+    if share.leads and not path.exists():
         rows, found = collect(config, inputs, draft, seed)
         write_json(draft.path / COLLECTED, found)
         partial = path.with_name(path.name + ".partial")
         write_rows(partial, rows)
         partial.replace(path)
+    share.wait_for([path])
     return read_jsonl(path)
 
 

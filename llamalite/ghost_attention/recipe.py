@@ -30,6 +30,7 @@ from llamalite.ghost_attention.data import (
 from llamalite.ghost_attention.sample import write_replies, write_training_answers
 from llamalite.model.checkpoint import load_model, model_from_state, read_json, save_model
 from llamalite.model.transformer import Transformer
+from llamalite.processes import Share
 from llamalite.protocols import InstructionSet, PromptSet
 from llamalite.sft.recipe import finetune
 from llamalite.text.tokenizer import Tokenizer
@@ -43,26 +44,26 @@ def run(config: GhostAttentionConfig, inputs: dict[str, Artifact], draft: Draft,
 
     Inputs: `world`, and `policy`, the newest chat model, which writes the answers and is tuned on
     them (the paper applies it after RLHF V3). Resumes after any kill: parts that are finished
-    stand in the draft.
+    stand in the draft. Several processes (`tuning.parallel`) write dialogues and replies of their
+    own and tune together; what is written does not depend on how many there are.
     """
+    share = Share.among(config.tuning.parallel.processes)
     instructions, prompts = open_world(inputs["world"])
     tokenizer = Tokenizer.load(inputs["policy"].file("tokenizer.model"))
     names = split_names(instructions, config, seed)
     policy = load_model(inputs["policy"].path)
     written = make_dialogues(
-        config, instructions, prompts, names["trained"], policy, tokenizer, draft, seed
+        config, instructions, prompts, names["trained"], policy, tokenizer, draft, seed, share
     )
-    report = tune(config, policy, tokenizer, written, draft, seed)
-    if report is None:  # a process that only helps
-        return
-    draft.metrics.update(report)
+    draft.metrics.update(tune(config, policy, tokenizer, written, draft, seed, share))
     device = parallel.pick_device(config.tuning.parallel)
     models = {
         BEFORE: longer(policy, config.sequence_length).to(device).eval(),
         AFTER: load_model(draft.path, device).eval(),
     }
-    replies = measure(config, instructions, prompts, names, models, tokenizer, draft, seed)
-    draw_attention(config, models, tokenizer, replies, draft)
+    replies = measure(config, instructions, prompts, names, models, tokenizer, draft, seed, share)
+    if share.leads:
+        draw_attention(config, models, tokenizer, replies, draft)
 
 
 def open_world(world: Artifact) -> tuple[InstructionSet, PromptSet]:
@@ -93,24 +94,29 @@ def make_dialogues(
     tokenizer: Tokenizer,
     draft: Draft,
     seed: int,
+    share: Share,
 ) -> list[Written]:
     """All dialogues, written in parts; a finished part stands in the draft and is not made again.
 
     Raises ValueError when the chat model gave no usable answer to any question.
     """
     path = draft.path / DIALOGUES
-    if not path.exists():
-        scripts = training_scripts(instructions, prompts, names, config, seed)
-        policy = policy.to(parallel.pick_device(config.tuning.parallel)).eval()
-        written: list[Written] = []
-        for first in range(0, len(scripts), config.dialogues_at_once):
-            part = draft.work / f"dialogues-{first:08d}.parquet"
-            if not part.exists():
-                mine = scripts[first : first + config.dialogues_at_once]
-                dice = int(np.random.SeedSequence([seed, 20, first]).generate_state(1)[0])
-                write_dialogues(part, write_training_answers(policy, tokenizer, mine, config, dice))
-            written += read_dialogues(part)
-        write_dialogues(path, written)
+    scripts = training_scripts(instructions, prompts, names, config, seed)
+    firsts = range(0, len(scripts), config.dialogues_at_once)
+    parts = [draft.work / f"dialogues-{first:08d}.parquet" for first in firsts]
+
+    def make(number: int) -> None:
+        first = firsts[number]
+        mine = scripts[first : first + config.dialogues_at_once]
+        dice = int(np.random.SeedSequence([seed, 20, first]).generate_state(1)[0])
+        model = policy.to(parallel.pick_device(config.tuning.parallel)).eval()
+        found = write_training_answers(model, tokenizer, mine, config, dice)
+        write_dialogues(parts[number], found)
+
+    def join() -> None:
+        write_dialogues(path, [each for part in parts for each in read_dialogues(part)])
+
+    share.gather(path, parts, make, join)
     written = read_dialogues(path)
     if not any(each.turns for each in written):
         raise ValueError(
@@ -128,11 +134,11 @@ def tune(
     written: Sequence[Written],
     draft: Draft,
     seed: int,
-) -> dict[str, Any] | None:
+    share: Share,
+) -> dict[str, Any]:
     """Tune the chat model on the dialogues' last answers and write it; a report.
 
     A tenth of the dialogues, at most the config's `tuning.held_out`, only serves the held-out loss.
-    None in processes other than the first.
     """
     order = np.random.default_rng([seed, 26]).permutation(len(written)).tolist()
     kept = min(config.tuning.held_out, len(written) // 10)
@@ -153,8 +159,9 @@ def tune(
         encode=encode_last_reply,
     )
     weights = parallel.full_weights(module.model)
-    if not module.trainer.is_global_zero:
-        return None
+    if not share.leads:
+        share.wait_for([done])  # the model stands
+        return read_json(done)
     assert module.model is not None, "it was trained"
     save_model(draft.path, model_from_state(module.model.config, weights, draft.path))
     tokenizer.save(draft.path / "tokenizer.model")
@@ -178,8 +185,11 @@ def measure(
     tokenizer: Tokenizer,
     draft: Draft,
     seed: int,
+    share: Share,
 ) -> list[tuple[Script, list[str]]]:
     """Write consistency.json; returns the tuned model's dialogues with trained instructions.
+
+    The first process does; the others only write their share of the replies.
 
     Before the tuning, turns beyond the chat model's own context are read at distances it has never
     seen; what is lost earlier is lost for other reasons.
@@ -188,26 +198,35 @@ def measure(
     `plain` dialogues, where nothing should show.
     """
     groups: dict[str, dict[str, tuple[str, ...]]] = {**names, PLAIN: {}}
-    out: dict[str, Any] = {"names": names, "models": {}, "samples": []}
+    scripts = {
+        group: measured_scripts(instructions, prompts, mine, config)
+        for group, mine in groups.items()
+        if group == PLAIN or any(mine.values())  # perhaps no name was held out
+    }
+    parts = {
+        (label, group): draft.work / f"replies-{label}-{group}.json"
+        for label in models
+        for group in scripts
+    }
+    for label, group in share.own(list(parts)):
+        if not parts[label, group].exists():
+            dice = int(np.random.SeedSequence([seed, 27]).generate_state(1)[0])
+            found = write_replies(models[label], tokenizer, scripts[group], config, dice)
+            write_json(parts[label, group], {"replies": found})
+    if not share.leads:
+        return []
+    share.wait_for(parts.values())
+    out: dict[str, Any] = {"names": names, "models": {each: {} for each in models}, "samples": []}
     kept: list[tuple[Script, list[str]]] = []
-    for label, model in models.items():
-        out["models"][label] = {}
-        for group, mine in groups.items():
-            if group != PLAIN and not any(mine.values()):
-                continue  # no name was held out
-            scripts = measured_scripts(instructions, prompts, mine, config)
-            part = draft.work / f"replies-{label}-{group}.json"
-            if not part.exists():
-                dice = int(np.random.SeedSequence([seed, 27]).generate_state(1)[0])
-                found = write_replies(model, tokenizer, scripts, config, dice)
-                write_json(part, {"replies": found})
-            replies = read_json(part)["replies"]
-            out["models"][label][group] = summarise(
-                instructions.shown, scripts, replies, config.resamples
-            )
-            out["samples"].append(_sample(instructions.shown, label, group, scripts[0], replies[0]))
-            if label == AFTER and group == "trained":
-                kept = list(zip(scripts, replies, strict=True))
+    for (label, group), part in parts.items():
+        replies = read_json(part)["replies"]
+        out["models"][label][group] = summarise(
+            instructions.shown, scripts[group], replies, config.resamples
+        )
+        first = _sample(instructions.shown, label, group, scripts[group][0], replies[0])
+        out["samples"].append(first)
+        if label == AFTER and group == "trained":
+            kept = list(zip(scripts[group], replies, strict=True))
     write_json(draft.path / CONSISTENCY, out)
     draft.metrics.update(headline(out["models"]))
     return kept

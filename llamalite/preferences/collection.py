@@ -19,6 +19,7 @@ from llamalite.disk import write_json
 from llamalite.preferences.config import PreferencesConfig
 from llamalite.preferences.protocol import GUIDELINES, Choice, Guideline, Item, Response, judged
 from llamalite.preferences.store import PreferenceStore
+from llamalite.processes import ALL, Share
 from llamalite.protocols import Annotator, Dialogue, Prompt
 
 FIRST_WEEK = datetime(2023, 1, 2, 9, tzinfo=UTC)
@@ -66,34 +67,73 @@ def collect(
     *,
     seed: int = 0,
     work: Path | None = None,
+    share: Share = ALL,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Drawn:
     """Draw a pair for every prompt, put it into the store, and have the annotators judge all.
 
     `variants` are the newest model and, where there is one, the previous. Called again on a store
     and `work` folder that a killed call left, it goes on and ends with the same comparisons.
-    Returns the pairs and what was left out; the comparisons are in the store.
+    Returns the pairs and what was left out; the comparisons are in the store. Of several processes
+    (`share`) the first calls this, the others `draw_all`.
     """
-    drawn = Drawn([], [])
-    for first in range(0, len(prompts), config.prompts_at_once):
-        part = prompts[first : first + config.prompts_at_once]
-        made = _remembered(
-            work and work / f"{guideline}-{first:08d}.json",
-            lambda part=part, first=first: draw_pairs(
-                variants,
-                part,
-                guideline,
-                batch,
-                config,
-                [seed, batch, GUIDELINES.index(guideline), first],
-            ),
-        )
-        drawn.items.extend(made.items)
-        drawn.left_out.extend(made.left_out)
-        if on_progress:
-            on_progress(first + len(part), len(prompts))
+    drawn = draw_all(
+        variants,
+        prompts,
+        guideline,
+        batch,
+        config,
+        seed=seed,
+        work=work,
+        share=share,
+        on_progress=on_progress,
+    )
     store.add_items(drawn.items, config.judgements_each)
     judge(store, drawn.items, {prompt.id: prompt for prompt in prompts}, annotators)
+    return drawn
+
+
+def draw_all(
+    variants: Sequence[Variant],
+    prompts: Sequence[Prompt],
+    guideline: Guideline,
+    batch: int,
+    config: PreferencesConfig,
+    *,
+    seed: int = 0,
+    work: Path | None = None,
+    share: Share = ALL,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Drawn:
+    """A pair for every prompt, drawn in parts that stand in `work`; a process's share of them.
+
+    The first process comes back with all parts, the others with none. What a part holds does not
+    depend on who draws it.
+    """
+    firsts = range(0, len(prompts), config.prompts_at_once)
+
+    def part(first: int) -> Drawn:
+        mine = prompts[first : first + config.prompts_at_once]
+        dice = [seed, batch, GUIDELINES.index(guideline), first]
+        return _remembered(
+            work and work / f"{guideline}-{first:08d}.json",
+            lambda: draw_pairs(variants, mine, guideline, batch, config, dice),
+        )
+
+    made: dict[int, Drawn] = {}
+    for number, first in enumerate(share.own(firsts), 1):
+        made[first] = part(first)
+        if on_progress:
+            on_progress(
+                min(number * share.world * config.prompts_at_once, len(prompts)), len(prompts)
+            )
+    drawn = Drawn([], [])
+    for first in firsts if share.leads else ():
+        if work and first not in made:
+            share.wait_for([work / f"{guideline}-{first:08d}.json"])
+            made[first] = part(first)
+        drawn.items.extend(made[first].items)
+        drawn.left_out.extend(made[first].left_out)
     return drawn
 
 

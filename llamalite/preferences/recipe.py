@@ -9,7 +9,7 @@ import numpy as np
 
 from llamalite import parallel
 from llamalite.artifacts import Artifact, Draft, write_json
-from llamalite.preferences.collection import Drawn, Variant, collect, reasons
+from llamalite.preferences.collection import Drawn, Variant, collect, draw_all, reasons
 from llamalite.preferences.config import PreferencesConfig
 from llamalite.preferences.prompts import choose_prompts
 from llamalite.preferences.protocol import GUIDELINES, Comparison, Guideline
@@ -17,6 +17,7 @@ from llamalite.preferences.statistics import statistics
 from llamalite.preferences.store import PreferenceStore
 from llamalite.preferences.variants import model_variant
 from llamalite.preferences.writing import write_items, write_jsonl, write_parquet
+from llamalite.processes import Share
 from llamalite.text.tokenizer import Tokenizer
 
 STORE = "preferences.sqlite"
@@ -36,6 +37,7 @@ def run(
     Inputs: `world`, whose simulated annotators judge; `newest`, the chat model to collect for;
     and, if there is one, `previous`. `versions` names them in the records ("newest": "V1"),
     which else bear their folders' names. Called again on a draft that was cut short, it goes on.
+    All processes that were started draw pairs; the first has them judged.
     """
     from llamalite.world import Annotator, World
 
@@ -52,6 +54,21 @@ def run(
         )
         for name, artifact in models.items()
     ]
+    share = Share.among_started()
+    if not share.leads:
+        for guideline in GUIDELINES:
+            prompts = choose_prompts(world, config, guideline)
+            draw_all(
+                variants,
+                prompts,
+                guideline,
+                config.batch,
+                config,
+                seed=seed,
+                work=draft.work,
+                share=share,
+            )
+        return
     annotators = [
         Annotator(
             world,
@@ -77,6 +94,7 @@ def run(
                 store,
                 seed=seed,
                 work=draft.work,
+                share=share,
             )
             drawn.items.extend(made.items)
             drawn.left_out.extend(made.left_out)

@@ -22,6 +22,7 @@ from llamalite.model.checkpoint import load_model, read_json, save_model
 from llamalite.model.config import SamplingConfig
 from llamalite.model.generate import generate
 from llamalite.model.transformer import Transformer
+from llamalite.processes import ALL, Share
 from llamalite.protocols import Prompt, PromptSet, Reward
 from llamalite.red_teaming.attackers import Cell, ThompsonAttacker, cells_of
 from llamalite.red_teaming.campaign import (
@@ -55,6 +56,8 @@ _JUDGE = 900
 """Number of the annotator who grades risks; those who collect preferences count from 0."""
 _CONTROL_TURN, _CARRY_TURN = 1_000_000, 2_000_000
 """Turns of replies outside a round, so that they are drawn from seeds of their own."""
+REPLIES_AT_ONCE = 32
+"""Replies of a turn that are drawn together, by one of the processes."""
 _SAMPLES = 3
 
 
@@ -96,11 +99,14 @@ def run(
     Inputs: `world`, every role of `CANDIDATES`, and `reward`, whose safety model is the gate (or
     any other scorer, `reward`). Called again on a draft that was cut short, it goes on: finished
     rounds stand in the draft. Where no attempt drew a violation, the last model is kept as it is.
+    Several processes (`feedback.tuning.parallel`) go through the same campaign, and each writes the
+    attacked model's replies to some of the prompts; what is written does not depend on them.
     """
+    share = Share.among(config.feedback.tuning.parallel.processes)
     ground = open_ground(config, inputs["world"])
     tokenizer = Tokenizer.load(inputs[POLICY].file("tokenizer.model"))
     people, rejected = read_transcripts(config.transcripts) if config.transcripts else ([], [])
-    if rejected:
+    if rejected and share.leads:
         write_rejected(draft.path / "rejected.jsonl", rejected)
     rounds: list[Round] = []
     for number, name in enumerate(CANDIDATES):
@@ -108,7 +114,7 @@ def run(
         path = draft.work / f"round-{number}.json"
         shown = SAFE if name == POLICY else name
         rounds.append(
-            one_round(config, ground, shown, artifact.path, tokenizer, rounds, path, seed)
+            one_round(config, ground, shown, artifact.path, tokenizer, rounds, path, seed, share)
         )
     found = successes([a for each in rounds for a in each.attempts] + people)
     learned: dict[str, Any] | None = None
@@ -123,19 +129,25 @@ def run(
             seed,
             tokenizer,
             reward,
+            share,
         )
         kept = sum(row.kept for row in rows)
-        plain = replay(config.feedback, ground.prompts, policy, draft, seed, tokenizer, kept)
+        plain = replay(config.feedback, ground.prompts, policy, draft, seed, tokenizer, kept, share)
         start = load_model(policy.path)
         learned = tune(config.feedback, start, tokenizer, rows, plain, draft, seed)
-        if learned is None:  # a process that only helps
-            return
-        learned |= {"kept": estimate([row.kept for row in rows], config.feedback.resamples)}
-    else:
+        if learned is not None:
+            learned |= {"kept": estimate([row.kept for row in rows], config.feedback.resamples)}
+    elif share.leads:
         save_model(draft.path, load_model(inputs[POLICY].path))
         tokenizer.save(draft.path / "tokenizer.model")
+    model = draft.path / "model.safetensors"
+    share.wait_for([model, draft.path / "tokenizer.model"])
     path = draft.work / f"round-{len(CANDIDATES)}.json"
-    rounds.append(one_round(config, ground, TUNED, draft.path, tokenizer, rounds, path, seed))
+    rounds.append(
+        one_round(config, ground, TUNED, draft.path, tokenizer, rounds, path, seed, share)
+    )
+    if not share.leads:
+        return
     write_json(draft.path / RESULTS, report(rounds, people, len(found)))
     draft.metrics.update(
         found=len(found),
@@ -169,6 +181,7 @@ def one_round(
     before: Sequence[Round],
     path: Path,
     seed: int,
+    share: Share = ALL,
 ) -> Round:
     """Attack a model, unless `path` has the round already.
 
@@ -178,7 +191,10 @@ def one_round(
     if not path.exists():
         dice = np.random.SeedSequence([seed, 43, len(before)])
         draws = dice.generate_state(config.attackers + 1)
-        replies = _replies(config, load_model(model).eval(), tokenizer, int(draws[-1]))
+        folder = path.with_suffix("")
+        folder.mkdir(exist_ok=True)
+        attacked = load_model(model).eval()
+        replies = _replies(config, attacked, tokenizer, int(draws[-1]), share, folder)
         team = []
         for i in range(config.attackers):
             attacker = ThompsonAttacker(f"attacker {i + 1}", ground.cells, int(draws[i]))
@@ -193,17 +209,19 @@ def one_round(
         )
         again = successes(attempts)
         control = rejections(again, replies, ground.judge, turn=_CONTROL_TURN)
-        write_json(
-            path,
-            {
-                "attempts": [
-                    [a.attacker, a.prompt.id, a.reply, a.risk, ground.truth(a.prompt, a.reply)]
-                    for a in attempts
-                ],
-                "carry_over": carried,
-                "control": control,
-            },
-        )
+        if share.leads:
+            write_json(
+                path,
+                {
+                    "attempts": [
+                        [a.attacker, a.prompt.id, a.reply, a.risk, ground.truth(a.prompt, a.reply)]
+                        for a in attempts
+                    ],
+                    "carry_over": carried,
+                    "control": control,
+                },
+            )
+        share.wait_for([path])
     stored = read_json(path)
     prompts = {prompt.id: prompt for mine in ground.cells.values() for prompt in mine}
     return Round(
@@ -219,22 +237,40 @@ def one_round(
 
 
 def _replies(
-    config: RedTeamConfig, model: Transformer, tokenizer: Tokenizer, seed: int
+    config: RedTeamConfig,
+    model: Transformer,
+    tokenizer: Tokenizer,
+    seed: int,
+    share: Share,
+    folder: Path,
 ) -> Callable[[Sequence[Prompt], int], list[str]]:
-    """The model as attackers meet it: it samples; the turn decides the seed."""
+    """The model as attackers meet it: it samples; the turn decides the seed.
+
+    `REPLIES_AT_ONCE` replies stand in a file of `folder`, written by one process and read by all.
+    """
     model = model.to(parallel.pick_device(config.feedback.tuning.parallel))
     sampling = SamplingConfig(config.max_new_tokens, config.temperature, config.top_p)
 
-    def replies(prompts: Sequence[Prompt], turn: int) -> list[str]:
-        dice = np.random.SeedSequence([seed, turn]).generate_state(1)
+    def drawn(prompts: Sequence[Prompt], dice: list[int]) -> list[str]:
         found = generate(
             model,
             [encode_prompt(tokenizer, prompt.messages) for prompt in prompts],
             sampling,
             eos_id=tokenizer.eos_id,
-            seed=int(dice[0]),
+            seed=int(np.random.SeedSequence(dice).generate_state(1)[0]),
         )
         return [tokenizer.decode(completion.ids).strip() for (completion,) in found]
+
+    def replies(prompts: Sequence[Prompt], turn: int) -> list[str]:
+        firsts = range(0, len(prompts), REPLIES_AT_ONCE)
+        parts = {first: folder / f"turn-{turn:07d}-{first:05d}.json" for first in firsts}
+        for first in share.own(firsts):
+            if not parts[first].exists():
+                dice = [seed, turn, first] if first else [seed, turn]
+                mine = prompts[first : first + REPLIES_AT_ONCE]
+                write_json(parts[first], {"replies": drawn(mine, dice)})
+        share.wait_for(parts.values())
+        return [reply for part in parts.values() for reply in read_json(part)["replies"]]
 
     return replies
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from llamalite import parallel
 from llamalite.artifacts import Artifact, Draft, write_json
 from llamalite.model.checkpoint import load_model, model_from_state, save_model
 from llamalite.model.transformer import Transformer
+from llamalite.processes import ALL, Share
 from llamalite.prompt_mix import mixed_prompts
 from llamalite.protocols import Prompt, PromptSet, Reward
 from llamalite.rejection_sampling.candidates import Candidate, read_candidates, write_candidates
@@ -46,10 +48,12 @@ def run(
 
     Inputs: `world`; `policy`, the chat model that answers and is tuned on; and `reward`, whose
     safety model is the gate (or any other scorer, `reward`). Called again on a draft that was cut
-    short, it goes on: finished parts stand in the draft.
+    short, it goes on: finished parts stand in the draft. Several processes (`tuning.parallel`) draw
+    and score parts of their own, and tune together; what is drawn does not depend on them.
     """
     prompts = open_world(inputs["world"])
     policy = inputs["policy"]
+    share = Share.among(config.tuning.parallel.processes)
     tokenizer = Tokenizer.load(policy.file("tokenizer.model"))
     asked = mixed_prompts(
         prompts,
@@ -58,10 +62,13 @@ def run(
         borderline_share=0.0,
         first=config.first_prompt,
     )
-    rows = distil(config, asked, policy, inputs.get("reward"), draft, seed, tokenizer, reward)
-    replayed = replay(config, prompts, policy, draft, seed, tokenizer, sum(r.kept for r in rows))
+    gate = inputs.get("reward")
+    rows = distil(config, asked, policy, gate, draft, seed, tokenizer, reward, share)
+    kept = sum(row.kept for row in rows)
+    replayed = replay(config, prompts, policy, draft, seed, tokenizer, kept, share)
     found = summarise(rows, config.resamples)
-    write_json(draft.path / FIGURES, found)
+    if share.leads:
+        write_json(draft.path / FIGURES, found)
     report = tune(config, load_model(policy.path), tokenizer, rows, replayed, draft, seed)
     if report is None:  # a process that only helps
         return
@@ -91,38 +98,44 @@ def distil(
     seed: int,
     tokenizer: Tokenizer,
     scorer: Reward | None = None,
+    share: Share = ALL,
 ) -> list[Distilled]:
     """All answers to the prompts, drawn and scored in parts, and what the gate keeps of them.
 
     Raises ValueError when there is no reward model, or nothing is left to learn from.
     """
     path = draft.path / DISTILLED
-    if not path.exists():
-        if scorer is None and reward is None:
-            raise ValueError("no reward model was given; run the stage reward first")
-        device = parallel.pick_device(config.tuning.parallel)
-        model: Transformer | None = None
-        scored: list[Candidate] = []
-        for first in range(0, len(asked), config.prompts_at_once):
-            part = draft.work / f"scored-{first:08d}.parquet"
-            if not part.exists():
-                model = model or load_model(policy.path, device).eval()
-                if scorer is None:
-                    assert reward is not None, "checked before"
-                    scorer = RewardScorer.load(reward.path / "safety", tokenizer, device)
-                mine = asked[first : first + config.prompts_at_once]
-                drawn = draw_answers(
-                    model,
-                    tokenizer,
-                    mine,
-                    range(first, first + len(mine)),
-                    config,
-                    seed=int(np.random.SeedSequence([seed, 33, first]).generate_state(1)[0]),
-                    fingerprint=policy.fingerprint,
-                )
-                write_candidates(part, score_answers(scorer, drawn, config.score_batch))
-            scored += read_candidates(part)
+    if not path.exists() and scorer is None and reward is None:
+        raise ValueError("no reward model was given; run the stage reward first")
+    device = parallel.pick_device(config.tuning.parallel)
+    firsts = range(0, len(asked), config.prompts_at_once)
+    parts = [draft.work / f"scored-{first:08d}.parquet" for first in firsts]
+
+    @cache
+    def models() -> tuple[Transformer, Reward]:
+        gate = scorer or RewardScorer.load(reward.path / "safety", tokenizer, device)  # type: ignore[union-attr]
+        return load_model(policy.path, device).eval(), gate
+
+    def make(number: int) -> None:
+        model, gate = models()
+        first = firsts[number]
+        mine = asked[first : first + config.prompts_at_once]
+        drawn = draw_answers(
+            model,
+            tokenizer,
+            mine,
+            range(first, first + len(mine)),
+            config,
+            seed=int(np.random.SeedSequence([seed, 33, first]).generate_state(1)[0]),
+            fingerprint=policy.fingerprint,
+        )
+        write_candidates(parts[number], score_answers(gate, drawn, config.score_batch))
+
+    def join() -> None:
+        scored = [candidate for part in parts for candidate in read_candidates(part)]
         write_distilled(path, pass_gate(asked, range(len(asked)), scored, config))
+
+    share.gather(path, parts, make, join)
     rows = read_distilled(path)
     if not any(row.kept for row in rows):
         cut = sum(row.outcome == "unusable" for row in rows)
@@ -142,40 +155,46 @@ def replay(
     seed: int,
     tokenizer: Tokenizer,
     learned: int,
+    share: Share = ALL,
 ) -> list[Candidate]:
     """The chat model's own usable answers to harmless prompts, `config.replay` for each of
     `learned` distilled ones, drawn in parts."""
     path = draft.path / REPLAY
-    if not path.exists():
-        asked: list[Prompt] = mixed_prompts(
-            prompts,
-            math.ceil(config.replay * learned),
-            safety_share=0.0,
-            borderline_share=config.replay_borderline_share,
-            first=config.first_prompt + config.prompts,  # distilled harmless ones are others
+    asked: list[Prompt] = mixed_prompts(
+        prompts,
+        math.ceil(config.replay * learned),
+        safety_share=0.0,
+        borderline_share=config.replay_borderline_share,
+        first=config.first_prompt + config.prompts,  # distilled harmless ones are others
+    )
+    firsts = range(0, len(asked), config.prompts_at_once)
+    parts = [draft.work / f"replay-{first:08d}.parquet" for first in firsts]
+
+    @cache
+    def model() -> Transformer:
+        return load_model(policy.path, parallel.pick_device(config.tuning.parallel)).eval()
+
+    def make(number: int) -> None:
+        first = firsts[number]
+        found = sample_candidates(
+            model(),
+            tokenizer,
+            asked[first : first + config.prompts_at_once],
+            n=1,
+            temperatures=(config.temperature,),
+            max_new_tokens=config.max_new_tokens,
+            top_p=config.top_p,
+            seed=int(np.random.SeedSequence([seed, 34, first]).generate_state(1)[0]),
+            version="replay",
+            fingerprint=policy.fingerprint,
         )
-        model: Transformer | None = None
-        drawn: list[Candidate] = []
-        for first in range(0, len(asked), config.prompts_at_once):
-            part = draft.work / f"replay-{first:08d}.parquet"
-            if not part.exists():
-                device = parallel.pick_device(config.tuning.parallel)
-                model = model or load_model(policy.path, device).eval()
-                found = sample_candidates(
-                    model,
-                    tokenizer,
-                    asked[first : first + config.prompts_at_once],
-                    n=1,
-                    temperatures=(config.temperature,),
-                    max_new_tokens=config.max_new_tokens,
-                    top_p=config.top_p,
-                    seed=int(np.random.SeedSequence([seed, 34, first]).generate_state(1)[0]),
-                    version="replay",
-                    fingerprint=policy.fingerprint,
-                )
-                write_candidates(part, found)
-            drawn += read_candidates(part)
+        write_candidates(parts[number], found)
+
+    def join() -> None:
+        drawn = [candidate for part in parts for candidate in read_candidates(part)]
         write_candidates(path, [candidate for candidate in drawn if usable(candidate)])
+
+    share.gather(path, parts, make, join)
     return read_candidates(path)
 
 

@@ -64,15 +64,15 @@ class FileCorpus:
 
 def open_source(source: str, where: str, cache: Path | None = None) -> Any:
     """A dataset with a column "text": files of a pattern, packaged text, or of the hub."""
-    from datasets import Dataset, load_dataset
+    from datasets import Dataset
 
     folder = str(cache) if cache else None
     if where.startswith(packaged.PACKAGED):
         return Dataset.from_dict({"text": list(packaged.documents(where))})
     if where.startswith(HUB):
-        name, config, split = [*where.removeprefix(HUB).split(":"), "", ""][:3]
-        documents: Any = load_dataset(
-            name, config or None, split=split or "train", cache_dir=folder
+        name, config, split = [*where.removeprefix(HUB).split(":", 2), "", ""][:3]
+        documents = _loaded(
+            source, where, name, config or None, split=split or "train", cache_dir=folder
         )
     else:
         files = matching_files(where)
@@ -86,13 +86,9 @@ def open_source(source: str, where: str, cache: Path | None = None) -> Any:
             )
         if not any(file.stat().st_size for file in files):
             raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
-        try:
-            kind = str(kinds.pop())
-            names = [str(file) for file in files]
-            documents = load_dataset(kind, data_files=names, split="train", cache_dir=folder)
-        except Exception as error:  # the library's own errors are many and long
-            reason = str(error.__cause__ or error).splitlines()[0]
-            raise ValueError(f"cannot read {where!r}, the corpus of {source!r}: {reason}") from None
+        kind = str(kinds.pop())
+        names = [str(file) for file in files]
+        documents = _loaded(source, where, kind, data_files=names, split="train", cache_dir=folder)
     if "text" not in documents.column_names:
         raise ValueError(
             f'the corpus of source {source!r} has no column "text", only '
@@ -102,3 +98,14 @@ def open_source(source: str, where: str, cache: Path | None = None) -> Any:
     if not any(row["text"] and row["text"].strip() for row in documents):
         raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
     return documents
+
+
+def _loaded(source: str, where: str, *what: Any, **more: Any) -> Any:
+    """What `datasets` makes of it; its own errors, many and long, in one line."""
+    from datasets import load_dataset
+
+    try:
+        return load_dataset(*what, **more)
+    except Exception as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise ValueError(f"cannot read {where!r}, the corpus of {source!r}: {reason}") from None

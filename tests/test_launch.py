@@ -1,0 +1,144 @@
+"""The launch files: what they hand to sbatch, srun and torchrun is what the command line takes."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+import yaml
+
+from llamalite.cli import main
+from llamalite.presets import get_preset
+from llamalite.stages import STAGES
+
+LAUNCH = Path(__file__).resolve().parents[1] / "launch"
+FILES = sorted(LAUNCH.glob("*.s*"))
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """A file of settings of the 70B preset, made as the launch files say."""
+    file = tmp_path_factory.mktemp("settings") / "mine.yaml"
+    with file.open("w") as stream, redirect_stdout(stream), pytest.raises(SystemExit):
+        main(["run", "--preset", "70b", "--print_config"])
+    return file
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Run a launch file where the launchers only note what they are asked to do."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    record = tmp_path / "record"
+    python = shutil.which("python3")
+    note = (
+        "import json,os,sys; open(os.environ['RECORD'],'a').write(json.dumps(sys.argv[1:])+'\\n')"
+    )
+    for name in ("srun", "torchrun", "sbatch"):
+        (tools / name).write_text(
+            f'#!/usr/bin/env bash\n{python} -c "{note}" {name} "$@"\n'
+            'echo $(($(wc -l < "$RECORD") + 100))\n'  # as the number of a job
+        )
+    (tools / "llamalite").write_text(
+        f'#!/usr/bin/env bash\nexec {sys.executable} -m llamalite "$@"\n'
+    )
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+
+    def run(file: str, *arguments: str, **variables: str) -> list[list[str]]:
+        done = subprocess.run(
+            ["bash", str(LAUNCH / file), *arguments],
+            env={
+                **os.environ,
+                "PATH": f"{tools}:{os.environ['PATH']}",
+                "RECORD": str(record),
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                **variables,
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in record.read_text().splitlines()]
+
+    return run
+
+
+def parsed(command: list[str], capsys) -> dict:
+    """What the command line makes of `llamalite ...` in a launcher's arguments."""
+    start = command.index("llamalite") + 1
+    with pytest.raises(SystemExit) as ended:
+        main([*command[start:], "--print_config"])
+    assert ended.value.code in (0, None)
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_bash_reads_every_launch_file(file):
+    assert len(FILES) == 3
+    done = subprocess.run(["bash", "-n", str(file)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert os.access(file, os.X_OK)
+    if shutil.which("shellcheck"):
+        done = subprocess.run(["shellcheck", str(file)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("last", ["pretrain", "versions"])
+def test_srun_gets_a_command_that_parses(launch, settings, last, capsys):
+    [command] = launch("run.sbatch", str(settings), last, "--pretrain.tokens", "4194304000000")
+    assert command[0] == "srun"
+    found = parsed(command, capsys)
+    assert (found["preset"], found["until"]) == ("70b", last)
+    assert found["pretrain"]["tokens"] == 4_194_304_000_000
+    assert found["pretrain"]["parallel"]["tensor_parallel"] == 8
+
+
+def test_torchrun_gets_a_command_that_parses(launch, settings, capsys):
+    [command] = launch("torchrun.sh", str(settings), "red_team", HEAD="node1", NODES="8")
+    assert command[command.index("--nnodes") + 1] == "8"
+    assert command[command.index("--rdzv-endpoint") + 1] == "node1:29500"
+    assert command[command.index("-m") : command.index("-m") + 3] == ["-m", "llamalite", "run"]
+    assert parsed(command, capsys)["until"] == "red_team"
+    # torchrun itself takes these options
+    from torch.distributed.run import get_args_parser
+
+    options = get_args_parser().parse_args(command[1:])
+    assert (options.nnodes, options.nproc_per_node, options.max_restarts) == ("8", "8", 3)
+
+
+@pytest.mark.parametrize("name", ["7b", "13b", "34b", "70b"])
+def test_submit_asks_for_the_machines_the_preset_is_set_up_for(launch, settings, name):
+    jobs = launch("submit.sh", name, str(settings), "2")
+    assert [job[0] for job in jobs] == ["sbatch"] * 4
+    assert [job[-1] for job in jobs] == ["tokenizer", "pretrain", "pretrain", "red_team"]
+    nodes = [int(job[job.index("--nodes") + 1]) for job in jobs]
+    preset = get_preset(name)
+    assert nodes[0] == 1
+    assert nodes[1] == nodes[2] == preset.pretrain.parallel.nodes
+    assert nodes[3] == preset.sft.parallel.nodes == preset.ppo.parallel.nodes
+    assert preset.pretrain.parallel.processes == 8 * nodes[1]  # one a GPU, as run.sbatch asks
+    assert preset.sft.parallel.processes == 8 * nodes[3]
+    waits = [job[job.index("--dependency") + 1] for job in jobs[1:]]
+    assert waits == ["afterok:101", "afterany:102", "afterok:103"]
+    names = {stage.name for stage in STAGES}
+    assert {job[-1] for job in jobs} <= names
+
+
+def test_every_directive_of_the_sbatch_file_is_a_long_option():
+    lines = re.findall(r"^#SBATCH (.*)$", (LAUNCH / "run.sbatch").read_text(), re.MULTILINE)
+    assert len(lines) >= 8
+    assert all(re.fullmatch(r"--[a-z-]+(=\S+)?", line) for line in lines)
+
+
+@pytest.mark.parametrize("file", ["run.sbatch", "torchrun.sh", "submit.sh"])
+def test_what_is_missing_is_asked_for(file):
+    done = subprocess.run(["bash", str(LAUNCH / file)], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert re.search(r"give a (file of settings|preset)", done.stderr)
