@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llamalite.artifacts import digest, sha256_of, to_plain
-from llamalite.claims.stages import CONTAMINATED, SAFETY_DATA, STUDY_STAGES, find_stage
+from llamalite.claims.stages import CLEANED, CONTAMINATED, SAFETY_DATA, STUDY_STAGES, find_stage
 from llamalite.claims.study import Study, with_settings
 from llamalite.presets import RunPreset
 from llamalite.stages import STAGES, Stage
@@ -51,6 +51,7 @@ _ROUND_SOURCES = (
 )
 _OWN_SOURCES = {
     SAFETY_DATA: (*_RUN_SOURCES, "safety/scaling.py", "claims/safety_data.py"),
+    CLEANED: (*_RUN_SOURCES, "claims/cleaned.py"),
     CONTAMINATED: (
         *_RUN_SOURCES,
         *("contamination/plants.py", "contamination/spans.py", "claims/contaminated.py"),

@@ -10,7 +10,15 @@ GHOST_ATTENTION = "ghost_attention_0"
 SAFETY = "safety_0"
 SAFETY_DATA = "safety_data"
 CONTAMINATED = "contaminated"
+CLEANED = "cleaned"
 STUDY_STAGES = (
+    Stage(
+        name=CLEANED,
+        section="2.1",
+        summary="pretrain on the micro-world's corpus, cleaned before",
+        inputs=reads("world", "tokenizer"),
+        recipe="llamalite.claims.cleaned",
+    ),
     Stage(
         name=CONTAMINATED,
         section="A.6",

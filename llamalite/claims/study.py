@@ -16,6 +16,7 @@ from llamalite.presets import RunPreset
 STUDY_MODULES = (
     "llamalite.claims.studies_exact",
     "llamalite.claims.studies_pretraining",
+    "llamalite.claims.studies_data",
     "llamalite.claims.studies_ablations",
     "llamalite.claims.studies_serving",
     "llamalite.claims.studies_contamination",

@@ -23,6 +23,9 @@ from numpy.typing import NDArray
 
 _PIECES = 4096
 """Runs hashed at once; what bounds the memory that a long text takes."""
+_WEIGHTS = (0.1, 0.9)
+"""What a pair compared for nothing, and one overlooked, count in the choice of bands. At equal
+weights 60 % of the pairs right at a threshold of 0.8 are overlooked, at these 13 %."""
 _WORD = re.compile(r"\w+")
 Signature = NDArray[np.uint32]
 
@@ -150,8 +153,12 @@ class DuplicateIndex:
 
 @cache
 def band_shape(threshold: float, permutations: int) -> tuple[int, int]:
-    """Bands and rows of each that err least around a threshold, as `datasketch` chooses them."""
-    lsh = _datasketch().MinHashLSH(threshold=threshold, num_perm=permutations)
+    """Bands and rows of each for a threshold, as `datasketch` chooses them.
+
+    What shares a band is compared in full, so that one compared for nothing costs little, and one
+    overlooked stays for good: hence the weights.
+    """
+    lsh = _datasketch().MinHashLSH(threshold=threshold, num_perm=permutations, weights=_WEIGHTS)
     return lsh.b, lsh.r
 
 

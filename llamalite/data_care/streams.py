@@ -86,12 +86,7 @@ def open_stream(
         assert world is not None, "only a recipe opens the micro-world"
         corpus, name = world(), where.removeprefix(WORLD)
         corpus.document(name, 0)  # complains of an unknown source
-
-        def read(number: int) -> RawDocument:  # a function: a world would be copied with the stream
-            made = corpus.document(name, number)
-            return RawDocument(made.text, source, f"{where}:{number}", getattr(made, "site", ""))
-
-        make, given = _world_rows, {"read": read, "documents": documents}
+        make, given = _world_rows, {"held": _Held(corpus), "name": name, "documents": documents}
     elif where.startswith(packaged.PACKAGED):
         packaged.edition(where)  # complains of what is not installed
         make, given = _packaged_rows, {"where": where}
@@ -123,10 +118,24 @@ def _packaged_rows(source: str, where: str) -> Iterator[dict[str, Any]]:
         yield RawDocument(text, source, f"{where}:{number}")._asdict()
 
 
-def _world_rows(
-    source: str, read: Callable[[int], RawDocument], documents: int
-) -> Iterator[dict[str, Any]]:
-    return (read(number)._asdict() for number in range(documents))
+class _Held:
+    """A corpus that streams share: else `datasets` copies and hashes all of it for each."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+
+    def __deepcopy__(self, memo: Any) -> _Held:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return str, ("the micro-world",)  # for the hash alone
+
+
+def _world_rows(source: str, held: _Held, name: str, documents: int) -> Iterator[dict[str, Any]]:
+    for number in range(documents):
+        made = held.corpus.document(name, number)
+        site = getattr(made, "site", "")
+        yield RawDocument(made.text, source, f"{WORLD}{name}:{number}", site)._asdict()
 
 
 def _hub_stream(source: str, where: str, max_bytes: int) -> IterableDataset:

@@ -180,7 +180,7 @@ def test_the_index_finds_what_datasketch_finds():
     originals = [" ".join(f"w{rng.randrange(400)}" for _ in range(90)) for _ in range(40)]
     texts = originals + [mutated(rng, text, n % 9) for n, text in enumerate(originals)]
     index = DuplicateIndex(sqlite3.connect(":memory:"), config)
-    lsh = MinHashLSH(threshold=0.7, num_perm=128)
+    lsh = MinHashLSH(threshold=0.7, num_perm=128, weights=(0.1, 0.9))
     found, known = 0, {}
     for number, text in enumerate(texts):
         sketch = MinHash(num_perm=128, scheme="affine32")
