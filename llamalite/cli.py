@@ -362,6 +362,12 @@ VERBS: tuple[Verb, ...] = (
         "rehearsal:rehearse",
     ),
     _tool(
+        "benchmark",
+        "section 2.3: models side by side on the tasks of lm-eval and the micro-world",
+        "harness.config:BenchmarkConfig",
+        "harness.command:benchmark",
+    ),
+    _tool(
         "contamination",
         "how much of a benchmark stands in the training data, and what it does to scores",
         "contamination.command:ContaminationConfig",

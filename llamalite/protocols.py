@@ -295,7 +295,9 @@ class ExamSet(Protocol):
     @property
     def exams(self) -> tuple[str, ...]: ...
 
-    def exam(self, name: str, /) -> Sequence[Question]: ...
+    def exam(self, name: str, split: Split = "test", /) -> Sequence[Question]:
+        """An exam's questions; those of the train split are examples, never measured on."""
+        ...
 
 
 @runtime_checkable

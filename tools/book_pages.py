@@ -48,7 +48,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "evaluation": (
         "Evaluation and claims",
         (
-            *("evaluation/*", "ablations/*", "audit/*", "safety_benchmarks/*"),
+            *("evaluation/*", "harness/*", "ablations/*", "audit/*", "safety_benchmarks/*"),
             *("contamination/*", "claims/*"),
             *("figures", "drawing", "report", "report/*"),
         ),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,18 +17,39 @@ BATCH_TOKENS = 8192
 """Tokens of one forward pass, padding included."""
 
 
-@torch.no_grad()
+class Scored(NamedTuple):
+    """What a model says of a row's tokens, given those before each."""
+
+    logprobs: np.ndarray
+    """Log-probability (nats) of each."""
+    likeliest: np.ndarray
+    """Whether each is the token that greedy decoding would take."""
+
+
 def token_logprobs(
     model: Any,
     rows: Sequence[Sequence[int]],
     starts: Sequence[int] | None = None,
     batch_tokens: int = BATCH_TOKENS,
 ) -> list[np.ndarray]:
-    """Log-probabilities (nats) of each row's tokens from `starts[i]` on, given those before.
+    """Log-probabilities (nats) of each row's tokens from `starts[i]` on; see `token_scores`."""
+    return [each.logprobs for each in token_scores(model, rows, starts, batch_tokens)]
+
+
+@torch.no_grad()
+def token_scores(
+    model: Any,
+    rows: Sequence[Sequence[int]],
+    starts: Sequence[int] | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+    on_progress: Callable[[int], None] | None = None,
+) -> list[Scored]:
+    """How likely each row's tokens from `starts[i]` on are, given those before.
 
     `starts` are at least 1, the default: a first token has nothing before it. Rows are grouped by
-    length, and logits are computed only where they are asked for. Raises ValueError for a row
-    longer than the model's context plus one, or a start outside its row.
+    length, and logits are computed only where they are asked for. `on_progress` hears of every
+    batch how many rows it had. Raises ValueError for a row longer than the model's context plus
+    one, or a start outside its row.
     """
     starts = [1] * len(rows) if starts is None else starts
     context = model.config.max_seq_len
@@ -42,7 +63,7 @@ def token_logprobs(
                 f"start {start} lies outside a row of {len(row)} tokens; give 1 or more"
             )
     device = next(model.parameters()).device
-    out: list[np.ndarray] = [np.empty(0)] * len(rows)
+    out = [Scored(np.empty(0), np.empty(0, dtype=bool))] * len(rows)
     for batch in _batches(rows, batch_tokens):
         width = max(len(rows[i]) for i in batch) - 1
         tokens_BT = torch.zeros(len(batch), width, dtype=torch.long)
@@ -55,10 +76,13 @@ def token_logprobs(
             wanted_BT[place, starts[i] - 1 : len(row) - 1] = True
         hidden_BTD = model.hidden(tokens_BT.to(device))
         wanted_BT = wanted_BT.to(device)
-        values = _chosen(model, hidden_BTD[wanted_BT], targets_BT.to(device)[wanted_BT])
+        chosen = _chosen(model, hidden_BTD[wanted_BT], targets_BT.to(device)[wanted_BT])
         counts = [len(rows[i]) - starts[i] for i in batch]
-        for i, part in zip(batch, torch.split(values, counts), strict=True):
-            out[i] = part.double().cpu().numpy()
+        parts = (torch.split(values, counts) for values in chosen)
+        for i, logprobs, likeliest in zip(batch, *parts, strict=True):
+            out[i] = Scored(logprobs.double().cpu().numpy(), likeliest.cpu().numpy())
+        if on_progress:
+            on_progress(len(batch))
     return out
 
 
@@ -113,14 +137,20 @@ def _batches(rows: Sequence[Sequence[int]], batch_tokens: int) -> Iterator[list[
         yield batch
 
 
-def _chosen(model: Any, hidden_ND: Tensor, targets_N: Tensor, rows: int = 4096) -> Tensor:
-    """Log-probability of each target; the [N, V] logits exist for `rows` of them at a time."""
-    parts = []
+def _chosen(
+    model: Any, hidden_ND: Tensor, targets_N: Tensor, rows: int = 4096
+) -> tuple[Tensor, Tensor]:
+    """Log-probability of each target, and whether it is the likeliest token.
+
+    The [N, V] logits exist for `rows` of them at a time.
+    """
+    logprobs, likeliest = [hidden_ND.new_zeros(0)], [targets_N.new_zeros(0, dtype=torch.bool)]
     for start in range(0, len(targets_N), rows):
         logits_NV = model.logits(hidden_ND[None, start : start + rows])[0].float()
-        targets = targets_N[start : start + rows, None]
-        parts.append(logits_NV.gather(1, targets)[:, 0] - logits_NV.logsumexp(1))
-    return torch.cat(parts) if parts else hidden_ND.new_zeros(0)
+        targets = targets_N[start : start + rows]
+        logprobs.append(logits_NV.gather(1, targets[:, None])[:, 0] - logits_NV.logsumexp(1))
+        likeliest.append(logits_NV.argmax(1) == targets)
+    return torch.cat(logprobs), torch.cat(likeliest)
 
 
 def _rounded(mean: float, low: float, high: float, n: int) -> dict[str, Any]:

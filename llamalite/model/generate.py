@@ -60,6 +60,7 @@ def generate(
     batch_size: int | None = None,
     on_token: Callable[[int, int, int], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    enough: Callable[[list[int]], bool] | None = None,
 ) -> list[list[Completion]]:
     """Sample `n` replies to each prompt of token ids; the result is indexed [prompt][sample].
 
@@ -68,6 +69,12 @@ def generate(
     unless told) are decoded at once. `on_token(prompt, sample, id)` hears every token of a reply
     as it is drawn; `on_progress(done, total)` how many sequences are done. Raises ValueError when a
     prompt is empty, leaves no room in the context, or has ids outside the vocabulary.
+    `eos_id` ends a reply (-1: nothing does). At most `batch_size` sequences (256 unless told)
+    are decoded at once. `on_token(prompt, sample, id)` hears every token of a reply as it is
+    drawn; `on_progress(done, total)` how many sequences are done. `enough(ids)` is asked every few
+    tokens whether a reply can be given up, as where it holds a stop string; it may go on for some
+    tokens more, and counts as not finished. Raises ValueError when a prompt is empty, leaves no
+    room in the context, or has ids outside the vocabulary.
     """
     if n < 1:
         raise ValueError(f"n is {n}; at least 1 sample per prompt is needed")
@@ -99,7 +106,7 @@ def generate(
                     on_progress(before + gone, len(prompts) * n)
 
             completions = _decode(
-                decoder, prefilled, origin, batch, sampling, eos_id, on_token, report
+                decoder, prefilled, origin, batch, sampling, eos_id, on_token, report, enough
             )
             for row, completion in zip(batch, completions, strict=True):
                 results[row.prompt].append(completion)
@@ -178,6 +185,7 @@ def _decode(
     eos_id: int,
     on_token: Callable[[int, int, int], None] | None,
     report: Callable[[int], None],
+    enough: Callable[[list[int]], bool] | None,
 ) -> list[Completion]:
     """Decode a batch whose row b continues prefilled prompt origin[b], until all are done."""
     cache, logits_BV = prefilled
@@ -206,6 +214,9 @@ def _decode(
             logprobs_BR[alive, step - len(recent) : step] = torch.stack([lp for _, lp in recent], 1)
             recent.clear()
             going = (ids_BR[alive, :step] != eos_id).all(1) & (limits_B[alive] > step)
+            if enough:
+                given_up = [enough(ids) for ids in ids_BR[alive, :step].tolist()]
+                going &= ~torch.tensor(given_up, device=device)
             kept = going.nonzero()[:, 0]
             report(len(batch) - len(kept))
             if not len(kept):
@@ -225,4 +236,5 @@ def _completion(ids: list[int], logprobs: list[float], limit: int, eos_id: int) 
     if eos_id in ids[:limit] and eos_id >= 0:
         end = ids.index(eos_id)
         return Completion(ids[:end], logprobs[: end + 1], True)
-    return Completion(ids[:limit], logprobs[:limit], False)
+    drawn = ids.index(-1) if -1 in ids[:limit] else limit  # less where a reply was given up
+    return Completion(ids[:drawn], logprobs[:drawn], False)

@@ -103,6 +103,21 @@ def test_finished_sequences_stop_and_others_go_on(model):
             assert short.ids == long.ids
 
 
+def test_a_reply_given_up_is_the_beginning_of_the_whole_one(model):
+    sampling = SamplingConfig(36)
+    whole = flat(generate(model, PROMPTS, sampling, eos_id=NEVER, seed=2))
+    stop = whole[0].ids[2]
+    cut = flat(
+        generate(model, PROMPTS, sampling, eos_id=NEVER, seed=2, enough=lambda ids: stop in ids)
+    )
+    assert len(cut[0].ids) < 36
+    for long, short in zip(whole, cut, strict=True):
+        assert short.ids == long.ids[: len(short.ids)]
+        assert short.logprobs == pytest.approx(long.logprobs[: len(short.ids)], abs=1e-5)
+        assert stop in short.ids or short.ids == long.ids
+        assert not short.finished
+
+
 def test_finished_rows_leave_the_batch(model, monkeypatch):
     sizes = []
     step = Decoder.step
