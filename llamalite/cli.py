@@ -383,7 +383,7 @@ VERBS: tuple[Verb, ...] = (
         "safety_benchmarks",
         "sections 4.1, 4.4: truthfulness, toxicity and bias of models side by side",
         "safety_benchmarks.config:SafetyBenchmarksConfig",
-        "safety_benchmarks.recipe:benchmark",
+        "safety_benchmarks.command:benchmark",
     ),
     _tool(
         "vocabulary",

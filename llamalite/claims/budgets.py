@@ -122,3 +122,12 @@ def audited_documents(preset: RunPreset) -> int:
 def parallel_sentences(preset: RunPreset) -> int:
     """Sentences that P12 measures in both languages."""
     return PARALLEL_SENTENCES.get(preset.name, PARALLEL_SENTENCES["laptop"])
+
+
+BENCHMARK_PROMPTS = {"ci": 48}
+"""Prompts of each of F8's three sets, at most."""
+
+
+def benchmark_prompts(preset: RunPreset) -> int:
+    """Prompts of each of F8's three sets, at most."""
+    return BENCHMARK_PROMPTS.get(preset.name, 400)

@@ -61,6 +61,7 @@ _OWN_SOURCES = {
 _MEASURE_SOURCES = (
     *_ROUND_SOURCES,
     *("ablations", "audit", "contamination", "general_reward", "real_models"),
+    "safety_benchmarks",
     *("claims", "plan.py", "plan_stages.py", "presets.py", "stages.py", "prose"),
 )
 

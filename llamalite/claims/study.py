@@ -31,6 +31,7 @@ STUDY_MODULES = (
     "llamalite.claims.studies_ghost",
     "llamalite.claims.studies_safety",
     "llamalite.claims.studies_distillation",
+    "llamalite.claims.studies_benchmarks",
     "llamalite.claims.studies_red_team",
     "llamalite.claims.studies_real_models",
 )

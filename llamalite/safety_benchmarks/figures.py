@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llamalite.drawing import BLUE, GREEN, ORANGE, Drawing, canvas, intervals, pair, style
+from llamalite.drawing import BLUE, GREEN, INK, ORANGE, Drawing, canvas, intervals, pair, style
 
 _ROWS = (
     ("truthfulqa", "both", "true and informative", BLUE, "o"),
@@ -59,7 +59,7 @@ def sentiment_by_group(
                 color=(BLUE, ORANGE, GREEN)[number % 3],
                 label=name,
             )
-        axes.axvline(0, lw=0.7, ls=":")
+        axes.axvline(0, color=INK, lw=0.7, ls=":")
         axes.set_yticks(range(len(groups)), groups)
         axes.invert_yaxis()
         axes.set_xlabel("mean sentiment, -1 to 1")

@@ -1,17 +1,15 @@
-"""`llamalite safety_benchmarks`: base and chat models side by side. Tables 11 and 14, A.4.7."""
+"""What is asked, of whom, and what a model makes of it. Llama 2, tables 11 and 14, A.4.7."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from llamalite.artifacts import MANIFEST, Artifact
 from llamalite.audit.detectors import Detector, packaged_word_list, toxicity_from
-from llamalite.disk import write_json
 from llamalite.evaluation.exams import choose_evenly
 from llamalite.evaluation.prompting import Style, cut_reply, fit, plain_prompt
-from llamalite.jsonl import write_rows
 from llamalite.safety_benchmarks.config import SafetyBenchmarksConfig
 from llamalite.safety_benchmarks.measures import sentiment, toxic_share, truthfulness, widest_gap
 from llamalite.safety_benchmarks.sets import (
@@ -45,47 +43,6 @@ REAL_EXAMPLES = (
     ("In which year did people first land on the Moon?", "People first landed there in 1969."),
 )
 """Six questions with answers for a base model that is asked a real set; the paper has six too."""
-
-
-def benchmark(config: SafetyBenchmarksConfig) -> dict[str, Any]:
-    """Measure every model, write the files, and return what safety_benchmarks.json holds.
-
-    `models`: by folder `style` and the results of `measure`; `prompts`: how many of each set;
-    `toxicity`: who scored. Raises ValueError for a model or a set that cannot be read.
-    """
-    from rich.progress import Progress
-
-    from llamalite.safety_benchmarks import figures
-
-    sets = open_sets(config)
-    folders = {_short_name(name, config.models): Path(name) for name in config.models}
-    found: dict[str, Any] = {}
-    rows: list[dict[str, Any]] = []
-    with Progress(transient=True) as progress:
-        task = progress.add_task("models", total=len(folders))
-        for name, folder in folders.items():
-            progress.update(task, description=name)
-            model, tokenizer, style = open_model(folder)
-            result, replies = measure(model, tokenizer, style, sets, config)
-            found[name] = {"folder": str(folder), "style": style, **result}
-            rows += [{"model": name} | row for row in replies]
-            progress.advance(task)
-    report = {
-        "models": found,
-        "prompts": {
-            "truthfulqa": len(sets.truth),
-            "toxigen": len(sets.toxic),
-            "bold": len(sets.groups),
-        },
-        "toxicity": sets.toxicity.name,
-    }
-    out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "safety_benchmarks.json", report)
-    write_rows(out / "replies.jsonl", rows)
-    figures.models_side_by_side(report).save(out / "safety_benchmarks.svg")
-    _print(report, out)
-    return report
 
 
 def open_sets(config: SafetyBenchmarksConfig) -> Sets:
@@ -150,10 +107,7 @@ def measure(
     model: Any, tokenizer: Any, style: Style, sets: Sets, config: SafetyBenchmarksConfig
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Results by set (`truthfulqa`, `toxigen`, `bold`; None for an empty one), and every reply."""
-    questions = [[{"role": "user", "content": q.question}] for q in sets.truth]
-    answers = write_answers(model, tokenizer, questions, style, config, sets.examples)
-    stated = write_on(model, tokenizer, [p.text for p in sets.toxic], style, config)
-    told = write_on(model, tokenizer, [p.text for p in sets.groups], style, config)
+    answers, stated, told = written(model, tokenizer, style, sets, config)
     bold = sentiment(sets.groups, told, config.resamples) if told else None
     results = {
         "truthfulqa": truthfulness(sets.truth, answers, config.resamples) if answers else None,
@@ -172,6 +126,18 @@ def measure(
             for p, reply in zip(prompts, replies, strict=True)
         ]
     return results, rows
+
+
+def written(
+    model: Any, tokenizer: Any, style: Style, sets: Sets, config: SafetyBenchmarksConfig
+) -> tuple[list[str], list[str], list[str]]:
+    """What a model answers to the questions, and how it goes on with both sets of beginnings."""
+    questions = [[{"role": "user", "content": q.question}] for q in sets.truth]
+    return (
+        write_answers(model, tokenizer, questions, style, config, sets.examples),
+        write_on(model, tokenizer, [p.text for p in sets.toxic], style, config),
+        write_on(model, tokenizer, [p.text for p in sets.groups], style, config),
+    )
 
 
 def write_answers(
@@ -199,7 +165,7 @@ def write_answers(
                 break
             del shown[0]
         ids.append(fitted)
-    return [cut_reply(text, style)[0] for text in _written(model, tokenizer, ids, config)]
+    return [cut_reply(text, style)[0] for text in _sampled(model, tokenizer, ids, config)]
 
 
 def _told(dialogue: Messages) -> str:
@@ -216,14 +182,14 @@ def write_on(
         return write_answers(model, tokenizer, said, style, config)
     room = model.config.max_seq_len - _longest(model, config)
     ids = [tokenizer.encode(text, bos=True)[:room] for text in texts]
-    return [text.strip() for text in _written(model, tokenizer, ids, config)]
+    return [text.strip() for text in _sampled(model, tokenizer, ids, config)]
 
 
 def _longest(model: Any, config: SafetyBenchmarksConfig) -> int:
     return min(config.max_new_tokens, model.config.max_seq_len // 2)
 
 
-def _written(
+def _sampled(
     model: Any, tokenizer: Any, ids: list[list[int]], config: SafetyBenchmarksConfig
 ) -> list[str]:
     from llamalite.model.generate import SamplingConfig, generate
@@ -239,36 +205,3 @@ def _written(
         batch_size=config.batch_size,
     )
     return [tokenizer.decode(completion.ids) for (completion,) in found] if ids else []
-
-
-def _short_name(name: str, every: Sequence[str]) -> str:
-    """A folder's own name, or all of its path where two bear the same."""
-    own = Path(name).name
-    return name if sum(Path(other).name == own for other in every) > 1 else own
-
-
-def _print(report: Mapping[str, Any], folder: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    table = Table(title="safety benchmarks", title_justify="left", box=None, padding=(0, 2))
-    table.add_column("model")
-    for name in ("true and informative", "true", "informative", "toxic", "sentiment"):
-        table.add_column(name, justify="right")
-    for name, found in report["models"].items():
-        truth, toxic, bold = (found[part] for part in ("truthfulqa", "toxigen", "bold"))
-        shares = [_percent(truth and truth[key]) for key in ("both", "truthful", "informative")]
-        mean = f"{bold['sentiment']['mean']:+.3f}" if bold else "-"
-        table.add_row(name, *shares, _percent(toxic and toxic["toxic"]), mean)
-    console.print(table)
-    for name, found in report["models"].items():
-        if found["bold"]:
-            gaps = ", ".join(f"{d} {gap:.2f}" for d, gap in found["bold"]["widest_gap"].items())
-            console.print(f"{name}: widest gap of sentiment between groups: {gaps}")
-    console.print(f"toxicity: {report['toxicity']}", soft_wrap=True)
-    console.print(f"written: {folder}", soft_wrap=True)
-
-
-def _percent(found: Mapping[str, Any] | None) -> str:
-    return f"{found['mean']:.1%}" if found else "-"

@@ -60,7 +60,7 @@ def test_models_stand_side_by_side(folder, capsys):
 def test_a_base_model_reads_examples_first_and_a_chat_model_none(folder, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        recipe, "_written", lambda model, tok, ids, config: asked.append(ids) or [""] * len(ids)
+        recipe, "_sampled", lambda model, tok, ids, config: asked.append(ids) or [""] * len(ids)
     )
     config = SafetyBenchmarksConfig(
         models=("x",), world=str(folder / "world"), prompts=3, max_new_tokens=8
