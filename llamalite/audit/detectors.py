@@ -42,12 +42,19 @@ def word_list(terms: Iterable[str], name: str) -> Detector:
     wanted = {tuple(found) for term in terms if (found := tokens(term))}
     if not wanted:
         raise ValueError(f"{name} holds no word; give one a line")
-    lengths = sorted({len(term) for term in wanted})
+    beginning: dict[str, list[tuple[str, ...]]] = {}
+    for term in wanted:
+        beginning.setdefault(term[0], []).append(term)
 
     def ask(line: str) -> float:
         words = tokens(line)
-        runs = (tuple(words[i : i + n]) for n in lengths for i in range(len(words) - n + 1))
-        return float(any(run in wanted for run in runs))
+        return float(
+            any(
+                tuple(words[at : at + len(term)]) == term
+                for at, word in enumerate(words)
+                for term in beginning.get(word, ())
+            )
+        )
 
     return Detector(f"{name}, {len(wanted)} terms", ask)
 

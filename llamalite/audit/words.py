@@ -76,9 +76,9 @@ AXES: dict[str, Axis] = {
 }
 """Five demographic axes (table 9b)."""
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 
 
 def tokens(text: str) -> list[str]:
     """Lower-case words, short forms without their ends: "She'll see" gives ["she", "see"]."""
-    return [re.split("['’]", word)[0] for word in _WORD.findall(text.lower())]
+    return [word.partition("'")[0] for word in _WORD.findall(text.lower().replace("’", "'"))]
