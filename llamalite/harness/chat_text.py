@@ -7,7 +7,7 @@ from typing import Any
 
 from llamalite.text import chatml
 from llamalite.text.bpe import END, ByteTokenizer
-from llamalite.text.chat import render
+from llamalite.text.chat import exchanges, render
 
 
 def chat_text(tokenizer: Any, messages: Sequence[Mapping[str, str]], ask: bool = True) -> str:
@@ -18,6 +18,7 @@ def chat_text(tokenizer: Any, messages: Sequence[Mapping[str, str]], ask: bool =
     if isinstance(tokenizer, ByteTokenizer):
         import jinja2
 
+        exchanges(messages, tokenizer.tags)  # refuses what is malformed
         format_ = jinja2.Template(chatml.template(tokenizer.default_system))
         text = format_.render(messages=messages, add_generation_prompt=ask)
         return text if ask else text.removesuffix(f"{END}\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +22,6 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     the last finished task. Raises ValueError in one line for what cannot be used.
     """
     require_lm_eval()
-    os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's bars, of which there are many
     from llamalite.harness.table import print_table, score_plot
     from llamalite.harness.tasks import load_tasks, quiet
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+import torch
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
 from lm_eval.api.registry import register_model
@@ -285,6 +286,8 @@ def _load(path: str, device: str | None) -> tuple[Any, Any]:
 
     if not path:
         raise ValueError(f"model {NAME} needs --model_args path=FOLDER, a model folder")
+    if device and device.startswith("cuda") and not torch.cuda.is_available():
+        device = None  # lm-eval's command line asks for cuda:0 wherever it runs
     model = load_model(path, device or pick_device())
     tokenizer = load_tokenizer(path)
     if tokenizer.vocab_size > model.config.vocab_size:

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import partialmethod
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lm_eval.tasks import TaskManager
+from tqdm import tqdm
 
 from llamalite.artifacts import Artifact
 from llamalite.evaluation.recipe import open_world
@@ -92,7 +94,7 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep lm-eval's notes and the bars of `datasets` to themselves; errors are raised anyway."""
+    """Keep lm-eval's notes and bars, and those of `datasets`, to themselves; errors are raised."""
     from datasets.utils import (
         are_progress_bars_disabled,
         disable_progress_bars,
@@ -101,11 +103,15 @@ def quiet() -> Iterator[None]:
 
     logger = logging.getLogger("lm_eval")
     before, shown = logger.level, not are_progress_bars_disabled()
+    bars: Any = tqdm
+    with_bar = bars.__init__
     logger.setLevel(logging.ERROR)
     disable_progress_bars()
+    bars.__init__ = partialmethod(with_bar, disable=True)  # lm-eval shows one for every task
     try:
         yield
     finally:
         logger.setLevel(before)
+        bars.__init__ = with_bar
         if shown:
             enable_progress_bars()
