@@ -28,7 +28,7 @@ from llamalite.real_models.folder import open_model
 
 PARTS = ("decoding", "prefill", "training")
 OURS, HALF = "llamalite", "llamalite, float16 weights"
-COMPILED = "llamalite, compiled"
+MIXED, COMPILED = "llamalite, bfloat16 products", "llamalite, compiled"
 GOALS = {
     "decoding, batch 1": {OURS: 1.0, HALF: 1.6},
     "decoding, batch 8": {OURS: 1.3},
@@ -116,10 +116,17 @@ def training(model: Transformer, peer: Any, repeats: int, compiled: bool) -> dic
     runs = {
         "transformers": step_of(peer, peer_loss, batch, compiled=False),
         OURS: step_of(model, our_loss, batch, compiled=False),
+        MIXED: step_of(model, _mixed_loss, batch, compiled=False),
     }
     if compiled:
         runs[COMPILED] = step_of(model, our_loss, batch, compiled=True)
     return _result("training", runs, repeats, ROWS * LENGTH)
+
+
+def _mixed_loss(model: torch.nn.Module, *batch: torch.Tensor) -> torch.Tensor:
+    """The loss with matrix products in bfloat16, as `parallel.precision` bf16 trains."""
+    with torch.autocast("cpu", torch.bfloat16):
+        return our_loss(model, *batch)
 
 
 def _result(
@@ -141,7 +148,7 @@ def _result(
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    """Parse the command line, measure and print; ValueError when the model was not fetched."""
+    """Parse the command line, measure and print; without the model, one line says how to get it."""
     parser = make_parser(__doc__, repeats=5, sizes=False)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--new-tokens", type=int, default=32)
@@ -150,7 +157,10 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--model", default=None, help="a model folder instead of smollm2's")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    model = open_model(options.model or fetched_folder("smollm2")).model
+    try:
+        model = open_model(options.model or fetched_folder("smollm2")).model
+    except ValueError as error:
+        raise SystemExit(f"real weights: {error}") from None
     peer = transformers_peer(model).eval()
     check_same_function(model, {"transformers": peer})
     speed = bandwidth()
