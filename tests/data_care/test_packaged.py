@@ -6,15 +6,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
-from llamalite.artifacts import Artifact
 from llamalite.data_care import packaged
 from llamalite.own_files import contents
 from llamalite.pretraining.config import PretrainConfig
 from llamalite.sft.config import SFTConfig
 from llamalite.sft.recipe import read_dialogues
-from llamalite.text.files import FileCorpus
-
-NO_WORLD = Artifact.__new__(Artifact)  # which data of one's own never opens
+from llamalite.text.files import FileCorpus, learned_and_kept
 
 
 def needs(name):
@@ -101,7 +98,7 @@ def test_verses_that_share_a_row_are_told_apart_and_testaments_do_not_mix(tmp_pa
 @needs("chats")
 def test_demonstrations_are_cut_and_no_chat_is_on_both_sides():
     config = SFTConfig(data="packaged:chats", held_out=50, examples=200)
-    training, held_out, rejected = read_dialogues(config, NO_WORLD, 0)
+    training, held_out, rejected = read_dialogues(config, None, 0)
     assert rejected == []
     assert len(training) > 200
     for part in [*training, *held_out]:
@@ -121,6 +118,21 @@ def test_demonstrations_are_cut_and_no_chat_is_on_both_sides():
     assert not sides[0] & sides[1]
 
 
+@needs("chats")
+def test_tuning_keeps_back_the_very_chats_that_pretraining_keeps_back():
+    documents = packaged.documents("chats")
+    _, unread = learned_and_kept(len(documents), 40)
+    texts = "\0".join(documents[number] for number in unread)
+    for seed in (0, 1):
+        config = SFTConfig(data="packaged:chats", held_out=40, examples=100)
+        training, held_out, _ = read_dialogues(config, None, seed)
+        assert len(held_out) >= 40
+        for side, kept in ((held_out, True), (training, False)):
+            said = ["\n\n".join(turn["content"] for turn in part) for part in side]
+            # short parts, as "hi" and "hello", are said in many chats
+            assert {text in texts for text in said if len(text) > 80} == {kept}
+
+
 @needs("bible")
 def test_settings_take_packaged_text_like_files():
     corpus = {"scripture": "packaged:bible"}
@@ -136,7 +148,7 @@ def test_what_is_not_there_is_said_in_one_line(monkeypatch):
     with pytest.raises(ValueError, match="'koran'; choose among plays, bible, chats"):
         packaged.documents("packaged:koran")
     with pytest.raises(ValueError, match="only packaged:chats is chats"):
-        read_dialogues(SFTConfig(data="packaged:bible"), NO_WORLD, 0)
+        read_dialogues(SFTConfig(data="packaged:bible"), None, 0)
 
     def missing(package):
         raise PackageNotFoundError(package)

@@ -140,6 +140,7 @@ def test_the_report_shows_them_and_runs_nothing_of_what_they_say(stages):
     [
         ({}, ("--until", "evaluate"), "the preset english has no stage evaluate; choose among"),
         ({}, ("--force", "world"), "the preset english has no stage world"),
+        ({"tokenizer__corpus": "{}"}, (), "tokenizer would read the stage world"),
         ({"pretrain__corpus": "{}"}, (), "pretrain would read the stage world"),
         ({"pretrain__held_out": 0}, (), "pretraining kept nothing of old, new to measure on"),
         ({"prose__order": 9}, (), "9-grams of 340 symbols are more than 64 bits can number"),
