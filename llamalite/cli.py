@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from importlib import import_module
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import Namespace, set_parsing_settings
 
@@ -22,23 +20,13 @@ from llamalite.presets import RUNS, RunPreset, get_preset
 from llamalite.processes import is_leader
 from llamalite.stages import STAGES, Stage, chain, kinds
 from llamalite.user_errors import Parser, explain, fail
+from llamalite.verbs import Verb, instance, settings_of, tool
 
 _ABOUT = """The Llama 2 paper as software: a verb for each stage in the paper's order, and verbs to
 run them all, to look and to ask. The preset gives every number its default; override any by its
 name, as in: llamalite run --preset ci --pretrain.tokens 500000 --pretrain.model.dim 64"""
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
-
-
-@dataclass(frozen=True)
-class Verb:
-    """One subcommand."""
-
-    name: str
-    summary: str
-    build: Callable[[Parser, Sequence[str]], None]
-    """Adds the verb's arguments to its parser."""
-    run: Callable[[Namespace], None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,22 +108,7 @@ def _settings(config: Namespace, stages: Sequence[Stage]) -> RunPreset:
     """The preset with the overrides of the command line."""
     preset = get_preset(config.preset)
     named = [stage.kind for stage in stages]
-    return replace(preset, **{kind: _instance(preset.config(kind), config[kind]) for kind in named})
-
-
-def _instance(default: Any, value: Any) -> Any:
-    """A parsed namespace as the frozen dataclass it stands for (which checks its own values)."""
-    if not isinstance(value, Namespace):
-        return value
-    fields = {
-        key: _instance(getattr(default, key, None), item) for key, item in vars(value).items()
-    }
-    return type(default)(**fields)
-
-
-def _settings_of(kind: type[Any], config: Namespace) -> dict[str, Any]:
-    """What the command line says of a dataclass's fields, among a verb's other arguments."""
-    return {field.name: config[field.name] for field in fields(kind)}
+    return replace(preset, **{kind: instance(preset.config(kind), config[kind]) for kind in named})
 
 
 # --- run, and a verb per stage -----------------------------------------------------------------
@@ -240,7 +213,7 @@ def _chat(config: Namespace) -> None:
     from llamalite.real_models.folder import model_folder
 
     folder = model_folder(config.model, config.stage, config.preset, config.seed, config.out)
-    chat(folder, ChatConfig(**_settings_of(ChatConfig, config)), config.seed)
+    chat(folder, ChatConfig(**settings_of(ChatConfig, config)), config.seed)
 
 
 def _build_claims(parser: Parser, arguments: Sequence[str]) -> None:
@@ -282,9 +255,9 @@ def _plan(config: Namespace) -> None:
     from llamalite.plan import PlanConfig
     from llamalite.plan_tables import print_plan
 
-    settings = _settings_of(PlanConfig, config)
+    settings = settings_of(PlanConfig, config)
     if settings["model"] is not None:
-        settings["model"] = _instance(ModelConfig(), settings["model"])
+        settings["model"] = instance(ModelConfig(), settings["model"])
     print_plan(PlanConfig(**settings), as_json=config.json)
 
 
@@ -301,41 +274,19 @@ def _fetch(config: Namespace) -> None:
     fetch(config.name)
 
 
-def _tool(name: str, summary: str, config: str, function: str) -> Verb:
-    """A verb whose arguments are the fields of a dataclass and which hands it to a function.
-
-    Both are named as "module:name" below llamalite, and imported when the verb is used.
-    """
-
-    def build(parser: Parser, arguments: Sequence[str]) -> None:
-        parser.add_class_arguments(_imported(config))
-
-    def run(settings: Namespace) -> None:
-        made = _imported(config)
-        own = Namespace(**_settings_of(made, settings))
-        _imported(function)(_instance(made(), own))
-
-    return Verb(name, summary, build, run)
-
-
-def _imported(path: str) -> Any:
-    module, _, name = path.partition(":")
-    return getattr(import_module(f"llamalite.{module}"), name)
-
-
 VERBS: tuple[Verb, ...] = (
     *(_stage_verb(stage) for stage in kinds().values()),
     Verb("run", "bring the whole chain up to date and write the report", _build_run, _run),
     Verb("chat", "talk to a model in the terminal", _build_chat, _chat),
     Verb("fetch", "bring a real model to this machine, checked", _build_fetch, _fetch),
-    _tool(
+    tool(
         "export",
         "write a model in Hugging Face's format, for transformers, vLLM and llama.cpp",
         "real_models.export:ExportConfig",
         "real_models.export:export",
     ),
     Verb("report", "write report.html and report.json of a run", _build_report, _report),
-    _tool(
+    tool(
         "annotate",
         "serve the page where people compare replies",
         "preferences.config:AnnotateConfig",
@@ -349,43 +300,55 @@ VERBS: tuple[Verb, ...] = (
         _build_plan,
         _plan,
     ),
-    _tool(
+    tool(
         "clean",
         "section 2.1: clean a corpus of any size, with counts before and after each stage",
         "data_care.recipe:CleanConfig",
         "data_care.command:clean",
     ),
-    _tool(
+    tool(
         "rehearse",
         "start a paper preset's sharded path at shrunken width, and compare with one process",
         "rehearsal:RehearsalConfig",
         "rehearsal:rehearse",
     ),
-    _tool(
+    tool(
         "benchmark",
         "section 2.3: models side by side on the tasks of lm-eval and the micro-world",
         "harness.config:BenchmarkConfig",
         "harness.command:benchmark",
     ),
-    _tool(
+    tool(
+        "ablate",
+        "A.2.1: train models that differ in one setting, and set their exams side by side",
+        "ablations.command:AblateConfig",
+        "ablations.command:ablate",
+    ),
+    tool(
+        "throughput",
+        "figure 24: cache bytes, largest batch under a memory limit, tokens a second",
+        "ablations.throughput:ThroughputConfig",
+        "ablations.throughput:throughput",
+    ),
+    tool(
         "contamination",
         "how much of a benchmark stands in the training data, and what it does to scores",
         "contamination.command:ContaminationConfig",
         "contamination.command:measure",
     ),
-    _tool(
+    tool(
         "audit",
         "section 4.1: pronouns, persons, descriptors, toxicity and languages of any corpus",
         "audit.command:AuditConfig",
         "audit.command:audit",
     ),
-    _tool(
+    tool(
         "safety_benchmarks",
         "sections 4.1, 4.4: truthfulness, toxicity and bias of models side by side",
         "safety_benchmarks.config:SafetyBenchmarksConfig",
         "safety_benchmarks.command:benchmark",
     ),
-    _tool(
+    tool(
         "vocabulary",
         "section 2.2: vocabularies of several sizes on held-out text, and what bytes and digits do",
         "text.study:VocabularyConfig",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from llamalite.model.config import ModelConfig
+from llamalite.pretraining.config import PretrainConfig
 
 ATTENTION: dict[str, str] = {
     "MHA": "multi-head: every query head has keys and values of its own",
@@ -43,3 +44,21 @@ def attention_variants(model: ModelConfig) -> dict[str, ModelConfig]:
         )
     heads = {"MHA": model.n_heads, "GQA": model.n_kv_heads, "MQA": 1}
     return {name: with_kv_heads(model, kv_heads) for name, kv_heads in heads.items()}
+
+
+def with_context(pretrain: PretrainConfig, context: int) -> PretrainConfig:
+    """The run with rows of another length, and as many tokens a step and in all (table 16).
+
+    Raises ValueError where a step's tokens are no whole number of such rows.
+    """
+    if pretrain.step_tokens % context:
+        raise ValueError(
+            f"a step of {pretrain.step_tokens} tokens is no whole number of rows of {context}; "
+            "choose a context that divides it"
+        )
+    return replace(
+        pretrain,
+        sequence_length=context,
+        batch_size=pretrain.step_tokens // context,
+        model=replace(pretrain.model, max_seq_len=context),
+    )

@@ -94,8 +94,8 @@ RED_TEAM = {"laptop": (40, 20)}
 paper has more than 350 people."""
 
 SERVING = {
-    "ci": {"context": 128, "new_tokens": 8, "budget_mib": 48, "repeats": 2},
-    "laptop": {"context": 256, "new_tokens": 32, "budget_mib": 256, "repeats": 4},
+    "ci": {"context": 128, "new_tokens": 8, "budget_mib": 72, "repeats": 2},
+    "laptop": {"context": 256, "new_tokens": 16, "budget_mib": 256, "repeats": 4},
 }
 """What P6's models serve, and with how much memory on top of their weights."""
 

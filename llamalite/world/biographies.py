@@ -17,7 +17,7 @@ from llamalite.world.seeding import rng_for
 from llamalite.world.sources import random_sum, sum_statement
 
 SOURCE = "biographies"
-FACT_SHARES = (0.1, 0.3, 0.6)
+FACT_SHARES = (0.2, 0.4, 0.7)
 """Shares of a page's sentences that are facts; each page takes one of them."""
 _LENGTH = 500  # characters after which a page takes no further sentence: some 250 tokens
 

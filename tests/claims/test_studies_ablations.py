@@ -53,7 +53,7 @@ def test_p4_changes_the_context_and_nothing_else():
     assert arms["T"].step_tokens == arms["2T"].step_tokens
     assert arms["T"].tokens == arms["2T"].tokens
     mixture = arms["T"].mixture
-    assert mixture["biographies"] == pytest.approx(0.2 * sum(mixture.values()))
+    assert mixture["biographies"] == pytest.approx(0.4 * sum(mixture.values()))
     ordinary = LAPTOP.pretrain.mixture
     ratios = {mixture[source] / weight for source, weight in ordinary.items()}
     assert max(ratios) == pytest.approx(min(ratios))
