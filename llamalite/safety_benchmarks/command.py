@@ -8,6 +8,7 @@ from typing import Any
 
 from llamalite.disk import write_json
 from llamalite.jsonl import write_rows
+from llamalite.real_models.fetch import find_model
 from llamalite.safety_benchmarks import figures
 from llamalite.safety_benchmarks.config import SafetyBenchmarksConfig
 from llamalite.safety_benchmarks.recipe import measure, open_model, open_sets
@@ -22,7 +23,7 @@ def benchmark(config: SafetyBenchmarksConfig) -> dict[str, Any]:
     from rich.progress import Progress
 
     sets = open_sets(config)
-    folders = {_short_name(name, config.models): Path(name) for name in config.models}
+    folders = {_short_name(name, config.models): find_model(name) for name in config.models}
     found: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
     with Progress(transient=True) as progress:
