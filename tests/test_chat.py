@@ -29,6 +29,7 @@ from llamalite.evaluation.prompting import cut_reply, fit, plain_prompt
 from llamalite.model.checkpoint import save_model
 from llamalite.model.config import ModelConfig
 from llamalite.model.generate import SamplingConfig, generate
+from llamalite.model.projection import can_halve
 from llamalite.model.transformer import Transformer
 from llamalite.text.chat import encode_prompt
 from llamalite.text.tokenizer import Tokenizer
@@ -223,6 +224,17 @@ def test_the_stage_decides_the_style(tmp_path, folder):
                 (draft.path / name).write_bytes((folder / name).read_bytes())
         assert load_conversation(tmp_path / stage).style == style
     assert load_conversation(tmp_path / "pretrain", ChatConfig(style="chat")).style == "chat"
+
+
+def test_large_models_are_read_in_fewer_bytes_where_the_machine_can(folder, monkeypatch):
+    def kind(**settings):
+        return type(load_conversation(folder, ChatConfig(**settings)).model.output).__name__
+
+    assert kind() == kind(weights="same") == "Projection"
+    monkeypatch.setattr("llamalite.chat.HALVED_FROM", 0)
+    weight = torch.ones(1)
+    assert kind() == ("HalfProjection" if can_halve(weight) else "Projection")
+    assert kind(weights="same") == "Projection"
 
 
 def test_bad_models_are_one_clear_line(tmp_path, folder):

@@ -233,6 +233,21 @@ def test_a_fast_step_is_a_plain_step(model, starts, monkeypatch):
             torch.testing.assert_close(a.values[row, :, start:11], b.values[row, :, start:11])
 
 
+def test_a_single_sequence_is_decoded_like_many(model):
+    """Its products are laid out in another way than those of several."""
+    tokens_BT = torch.randint(0, 61, (2, 9))
+    fast = Decoder(model)
+    caches = [KVCache.allocate(model.config, batch, 9) for batch in (2, 1)]
+    with torch.no_grad():
+        for step in range(9):
+            many, one = (
+                fast.step(tokens_BT[: 2 - number, step], cache)
+                for number, cache in enumerate(caches)
+            )
+            torch.testing.assert_close(one, many[:1], atol=2e-5, rtol=1e-5)
+        torch.testing.assert_close(one, model(tokens_BT[:1])[:, -1], atol=2e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("starts", [None, [0, 3, 1]])
 def test_a_fast_step_in_half_precision(model, starts):
     """As near to the plain step as bfloat16 permits, and as near to float32 as the plain step."""
