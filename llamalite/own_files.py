@@ -16,6 +16,8 @@ from llamalite.data_care import packaged
 
 HUB = "hub:"
 """What the name of a dataset of the hub begins with; it has no file here to look at."""
+STREAM = "stream:"
+"""What stands before the name of a source that pretraining reads as it comes, keeping no copy."""
 
 
 def matching_files(where: str) -> list[Path]:
@@ -42,6 +44,7 @@ def contents(config: Any, settings: Iterable[str]) -> dict[str, dict[str, Any]]:
             named |= {f"{setting}.{key}": each for key, each in value.items()}
         elif value:
             named[setting] = str(value)
+    named = {setting: where.removeprefix(STREAM) for setting, where in named.items()}
     return {
         setting: packaged.edition(where) if where.startswith(packaged.PACKAGED) else _content(where)
         for setting, where in sorted(named.items())

@@ -34,7 +34,9 @@ class PretrainConfig:
     corpus: dict[str, str] = field(default_factory=dict)
     """Your own corpus instead of the micro-world: for each source a file pattern (JSONL, Parquet or
     text, or a folder of them), packaged:plays, packaged:bible or packaged:chats (real English out
-    of Python packages), or hub:NAME[:CONFIG[:SPLIT]] with a column "text"."""
+    of Python packages), or hub:NAME[:CONFIG[:SPLIT]] with a column "text". They are tokenised once,
+    onto this disk. With stream: before each, as in stream:hub:NAME, they are read as they come,
+    each process its own part, and nothing is kept."""
     attend_across_documents: bool = False
     """Let a token see earlier documents packed into its row; the paper does not say."""
     optimizer: OptimizerConfig = field(

@@ -39,7 +39,7 @@ class RowStream:
         self.spare: list[Any] = []
 
     def __iter__(self) -> Iterator[list[PackedBatch]]:
-        size = self.config.batch_size
+        size = self.rows_drawn
         while self.step < self.config.steps:
             while len(self.spare) < size:
                 source, index = self.mixture.draw()
@@ -48,9 +48,18 @@ class RowStream:
                 self.spare += rows
             rows, self.spare = self.spare[:size], self.spare[size:]
             self.step += 1
-            own = [self.reader.row(row) for row in rows[self.rank :: self.world]]
+            own = [self.reader.row(row) for row in self.own(rows)]
             part = len(own) // self.config.accumulation
             yield [collate(own[i : i + part]) for i in range(0, len(own), part)]
+
+    @property
+    def rows_drawn(self) -> int:
+        """Rows that this process draws for a step."""
+        return self.config.batch_size
+
+    def own(self, rows: list[Any]) -> list[Any]:
+        """Those of the rows drawn that this process learns from."""
+        return rows[self.rank :: self.world]
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -15,6 +15,14 @@ from llamalite.pretraining.config import PretrainConfig
 from llamalite.pretraining.data import BlockReader, DocumentReader, RowStream, count
 from llamalite.pretraining.mixture import Mixture
 from llamalite.pretraining.module import PretrainingModule, UnmaskedPretrainingModule
+from llamalite.pretraining.streamed import (
+    StreamedRows,
+    StreamReader,
+    first_documents,
+    is_streamed,
+    open_parts,
+    read_in_all,
+)
 from llamalite.protocols import Corpus
 from llamalite.resume import StreamData
 from llamalite.text.chat import encode_document
@@ -87,8 +95,13 @@ def pretrain(
     weights = config.mixture or dict.fromkeys(sizes, 1.0)
     read = Mixture(weights, sizes, seed)  # complains now, not after the model is built
 
+    streamed = is_streamed(config.corpus)
+
     def stream(rank: int, world: int) -> RowStream:
-        return RowStream(reader(), Mixture(weights, sizes, seed), config, rank, world)
+        mixture = Mixture(weights, sizes, seed)
+        if streamed:
+            return StreamedRows(reader(rank, world), mixture, config, rank, world)
+        return RowStream(reader(), mixture, config, rank, world)
 
     data = StreamData(stream, count, config.steps * config.accumulation)
     kind = UnmaskedPretrainingModule if config.attend_across_documents else PretrainingModule
@@ -112,7 +125,7 @@ def pretrain(
         progress=progress,
     )
     assert data.place is not None
-    read.load_state_dict(data.place["mixture"])
+    read.load_state_dict(read_in_all(data.place) if streamed else data.place["mixture"])
     report["mixture"] = [row._asdict() for row in read.epochs()]
     report["parameters"] = config.model.n_parameters
     report["held_out"] = [{"step": step, **found} for step, found in sorted(module.course.items())]
@@ -130,6 +143,8 @@ def open_corpus(
     makes batches of the held-out ones of some sources.
     """
     length = config.sequence_length
+    if is_streamed(config.corpus):
+        return open_streams(config, tokenizer)
     if config.corpus:
         from llamalite.pretraining.corpus import kept_texts, tokenised_blocks
 
@@ -164,6 +179,28 @@ def open_corpus(
         return in_batches(list(pack(examples, length)), config)
 
     return lambda: DocumentReader(text, tokenizer, length), sizes, unread
+
+
+def open_streams(
+    config: PretrainConfig, tokenizer: Tokenizer
+) -> tuple[Any, dict[str, int | None], Callable[[Sequence[str]], list[PackedBatch]]]:
+    """`open_corpus` for sources that are read as they come: nothing of them is kept on the disk.
+
+    The first documents of each are held out and passed over wherever the streams meet them.
+    """
+    length = config.sequence_length
+    held = first_documents(open_parts(config.corpus, 0, 1), config.held_out)
+    places = {(document.source, document.place) for each in held.values() for document in each}
+
+    def reader(rank: int, world: int) -> StreamReader:
+        return StreamReader(open_parts(config.corpus, rank, world), tokenizer, length, places)
+
+    def kept(sources: Sequence[str]) -> list[PackedBatch]:
+        texts = [document.text for source in sources for document in held[source]]
+        examples = [encode_document(tokenizer, text) for text in texts]
+        return in_batches(list(pack(examples, length)), config)
+
+    return reader, dict.fromkeys(config.corpus), kept
 
 
 def in_batches(rows: Sequence[PackedRow], config: PretrainConfig) -> list[PackedBatch]:

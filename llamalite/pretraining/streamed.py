@@ -1,0 +1,148 @@
+"""A corpus larger than the disk: read as it comes, each process its own part. Not in the paper.
+
+Where all sources are named `stream:...`, nothing is tokenised beforehand or kept. The mixture is
+drawn by tokens as always (`llamalite.pretraining.mixture`), but each process draws for itself, from
+its own part of each stream. The state of a run holds the place of every process, so that a run
+that was stopped goes on where it was, with as many processes as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import torch
+
+from llamalite.data_care.documents import RawDocument
+from llamalite.data_care.streams import interleaved, open_stream
+from llamalite.own_files import STREAM
+from llamalite.pretraining.data import DocumentReader, RowStream
+
+MAX_BYTES = 10_000_000
+"""A longer document is passed over."""
+
+
+def is_streamed(corpus: Mapping[str, str]) -> bool:
+    """Whether a corpus is read as it comes; ValueError when only some of its sources are."""
+    streamed = [source for source, where in corpus.items() if where.startswith(STREAM)]
+    if streamed and len(streamed) < len(corpus):
+        others = ", ".join(sorted(set(corpus) - set(streamed)))
+        raise ValueError(
+            f"{', '.join(streamed)} is read as a stream and {others} not; "
+            f"write {STREAM} before all sources or before none"
+        )
+    return bool(streamed)
+
+
+def open_parts(corpus: Mapping[str, str], rank: int, world: int) -> dict[str, Any]:
+    """Process `rank`'s part of each source, as a stream of `RawDocument` fields."""
+    return {
+        source: interleaved(
+            {source: open_stream(source, where.removeprefix(STREAM), max_bytes=MAX_BYTES)},
+            rank=rank,
+            ranks=world,
+        )
+        for source, where in corpus.items()
+    }
+
+
+def first_documents(streams: Mapping[str, Any], count: int) -> dict[str, list[RawDocument]]:
+    """The first usable documents of each stream."""
+    return {
+        source: list(islice((d for d in documents(stream) if not d.fault), count))
+        for source, stream in streams.items()
+    }
+
+
+def documents(stream: Any) -> Iterator[RawDocument]:
+    """What a stream holds from where it stands, once."""
+    return (RawDocument(**row) for row in stream)
+
+
+class StreamReader(DocumentReader):
+    """Takes the next document of a source's stream, from its start again when it has ended.
+
+    Unusable documents are passed over, and those at `held`, pairs of source and place.
+    """
+
+    def __init__(
+        self,
+        streams: Mapping[str, Any],
+        tokenizer: Any,
+        length: int,
+        held: Collection[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(self._next, tokenizer, length)
+        self.streams, self.held = streams, held
+        self.laps = dict.fromkeys(streams, 0)
+        self._open: dict[str, Iterator[RawDocument]] = {}
+
+    def _next(self, source: str, index: int) -> str:
+        """The next text of a source; `index` is not asked for, a stream has its own order."""
+        fresh = False
+        while True:
+            if source not in self._open:
+                self._open[source] = documents(self.streams[source])
+            for document in self._open[source]:
+                if not document.fault and (source, document.place) not in self.held:
+                    return document.text
+            if fresh:
+                raise ValueError(f"the stream of source {source!r} holds nothing to learn from")
+            fresh = True
+            del self._open[source]
+            self.laps[source] += 1
+            self.streams[source].set_epoch(self.laps[source])
+
+    def state_dict(self) -> dict[str, Any]:
+        streams = {source: stream.state_dict() for source, stream in self.streams.items()}
+        return {"packer": super().state_dict(), "laps": dict(self.laps), "streams": streams}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state["packer"])
+        self.laps.update(state["laps"])
+        for source, stream in self.streams.items():
+            stream.set_epoch(self.laps[source])
+            stream.load_state_dict(state["streams"][source])
+
+
+class StreamedRows(RowStream):
+    """Batches of rows of this process's own, drawn from its own parts of the streams."""
+
+    @property
+    def rows_drawn(self) -> int:
+        return self.config.batch_size // self.world
+
+    def own(self, rows: list[Any]) -> list[Any]:
+        return rows
+
+    def state_dict(self) -> dict[str, Any]:
+        """The places of all processes, for the leader alone writes them down."""
+        state = (self.rank, super().state_dict())
+        found: list[Any] = [state]
+        if self.world > 1:
+            found = [None] * torch.distributed.get_world_size()
+            torch.distributed.all_gather_object(found, state)
+        return {"parts": [part for _, part in sorted(dict(found).items())]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if len(state["parts"]) != self.world:
+            raise ValueError(
+                f"the stream was read by {len(state['parts'])} processes and now by {self.world}; "
+                "go on with as many as before, or start the run afresh"
+            )
+        super().load_state_dict(own_part(state, self.rank))
+
+
+def read_in_all(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """What all processes have read, as the state of one `Mixture`."""
+    mixtures = [part["mixture"] for part in state["parts"]]
+    return {
+        unit: {source: sum(each[unit][source] for each in mixtures) for source in mixtures[0][unit]}
+        for unit in ("tokens", "documents")
+    }
+
+
+def own_part(state: Mapping[str, Any], rank: int) -> dict[str, Any]:
+    """One process's place out of the state of `StreamedRows`."""
+    return state["parts"][rank]

@@ -1,0 +1,146 @@
+"""A corpus read as it comes: every document once a lap, each process its own, and exact returns."""
+
+import io
+import json
+import multiprocessing
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import train_tokenizer
+from test_recipe import CONFIG, FOLDERS, weights_after
+
+from llamalite.pretraining.mixture import Mixture
+from llamalite.pretraining.streamed import (
+    StreamedRows,
+    StreamReader,
+    documents,
+    first_documents,
+    is_streamed,
+    open_parts,
+)
+
+
+@pytest.fixture
+def files(corpus, tmp_path):
+    """Two sources in two files each, with a line that is none in the first."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for source in corpus.sources:
+        for part in range(2):
+            texts = (corpus.document(source, 100 * part + n).text for n in range(40))
+            lines = [json.dumps({"text": f"{source} {part}: {text}"}) for text in texts]
+            (folder / f"{source}-{part}.jsonl").write_text("no json\n" + "\n".join(lines) + "\n")
+    return {source: f"stream:{folder}/{source}-*.jsonl" for source in corpus.sources}
+
+
+def rows_of(files, tokenizer, rank=0, world=1):
+    reader = StreamReader(open_parts(files, rank, world), tokenizer, CONFIG.sequence_length)
+    mixture = Mixture(dict.fromkeys(files, 1.0), dict.fromkeys(files), 0)
+    return StreamedRows(reader, mixture, CONFIG, rank, world)
+
+
+def test_held_out_documents_are_never_drawn_and_the_others_once_a_lap(files, tokenizer):
+    held = first_documents(open_parts(files, 0, 1), 3)
+    assert [document.place for document in held["facts"]] == [
+        f"facts-0.jsonl:{line}"
+        for line in (2, 3, 4)  # the first line is none
+    ]
+    places = {("facts", document.place) for document in held["facts"]}
+    reader = StreamReader(open_parts(files, 0, 1), tokenizer, 64, places)
+    laps = [sorted(reader._next("facts", 0) for _ in range(77)) for _ in range(3)]
+    assert laps[0] == laps[1] == laps[2]
+    assert len(set(laps[0])) == 77
+    assert not {document.text for document in held["facts"]} & set(laps[0])
+
+
+def test_parts_are_apart_and_together_the_whole(files):
+    def texts(rank, world):
+        part = open_parts(files, rank, world)["tales"]
+        return {document.text for document in documents(part) if not document.fault}
+
+    both = [texts(rank, 2) for rank in range(2)]
+    assert both[0] | both[1] == texts(0, 1)
+    assert not both[0] & both[1]
+    assert [len(each) for each in both] == [40, 40]  # a file each
+
+
+def test_a_stream_goes_on_where_it_stood(files, tokenizer):
+    expected = list(rows_of(files, tokenizer))
+    for stop in (1, 17):
+        first = rows_of(files, tokenizer)
+        for _, batches in zip(range(stop), first, strict=False):
+            last = batches
+        assert torch.equal(last[0].tokens_BT, expected[stop - 1][0].tokens_BT)
+        saved = io.BytesIO()
+        torch.save(first.state_dict(), saved)
+        again = rows_of(files, tokenizer)
+        again.load_state_dict(torch.load(io.BytesIO(saved.getvalue()), weights_only=True))
+        for (mine,), (theirs,) in zip(again, expected[stop:], strict=False):
+            assert all(map(torch.equal, mine, theirs))
+    assert again.reader.laps["facts"] >= 1, "it began anew between"
+    with pytest.raises(ValueError, match="read by 1 processes and now by 2"):
+        rows_of(files, tokenizer, 0, 2).load_state_dict(first.state_dict())
+
+
+def test_training_on_streams_keeps_nothing_on_the_disk(files, tokenizer, tmp_path):
+    config = replace(CONFIG, corpus=files)
+    module_weights, report = weights_after(config, tokenizer, None, tmp_path / "work")
+    assert not (tmp_path / "work" / "blocks").exists()
+    tokens = {row["source"]: row["tokens"] for row in report["mixture"]}
+    assert tokens["facts"] / tokens["tales"] == pytest.approx(2, rel=0.05)
+    course = report["held_out"]
+    assert course[-1]["loss"] < course[0]["loss"] - 1
+    assert all(torch.isfinite(weight).all() for weight in module_weights.values())
+
+
+def test_mistakes_are_told(files, tokenizer, tmp_path):
+    with pytest.raises(ValueError, match="tales is read as a stream and facts not"):
+        is_streamed({"facts": "a.jsonl", "tales": files["tales"]})
+    (tmp_path / "bad.jsonl").write_text("none\n")
+    reader = StreamReader(open_parts({"a": f"stream:{tmp_path}/bad.jsonl"}, 0, 1), tokenizer, 64)
+    with pytest.raises(ValueError, match="'a' holds nothing to learn from"):
+        reader._next("a", 0)
+
+
+def one_of_two(rank, files, store, results):
+    """A process that reads three steps, saves, reads on, and goes back to read on once more."""
+    from conftest import Corpus
+
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=2
+    )
+    tokenizer = train_tokenizer(Corpus())
+    stream = rows_of(files, tokenizer, rank, 2)
+    steps = iter(stream)
+    for _ in range(3):
+        next(steps)
+    state = stream.state_dict()
+    rest = [next(steps)[0].tokens_BT.tolist() for _ in range(3)]
+    again = rows_of(files, tokenizer, rank, 2)
+    again.load_state_dict(state)
+    back = [batches[0].tokens_BT.tolist() for _, batches in zip(range(3), again, strict=False)]
+    results.put((rank, len(state["parts"]), rest, back))
+    torch.distributed.destroy_process_group()
+
+
+def test_the_state_holds_the_place_of_both_processes(files, tmp_path):
+    import sys
+
+    sys.path[:0] = [folder for folder in FOLDERS if folder not in sys.path]
+    context = multiprocessing.get_context("forkserver")
+    results = context.Queue()
+    both = [
+        context.Process(target=one_of_two, args=(rank, files, tmp_path / "store", results))
+        for rank in range(2)
+    ]
+    for process in both:
+        process.start()
+    found = sorted(results.get(timeout=300) for _ in both)
+    for process in both:
+        process.join()
+    for _, parts, rest, back in found:
+        assert parts == 2
+        assert rest == back
+        assert len(rest[0]) == CONFIG.batch_size // 2
+    assert found[0][2] != found[1][2]
