@@ -128,7 +128,7 @@ def test_the_state_holds_the_place_of_both_processes(files, tmp_path):
     import sys
 
     sys.path[:0] = [folder for folder in FOLDERS if folder not in sys.path]
-    context = multiprocessing.get_context("forkserver")
+    context = multiprocessing.get_context("spawn")
     results = context.Queue()
     both = [
         context.Process(target=one_of_two, args=(rank, files, tmp_path / "store", results))
