@@ -24,6 +24,7 @@ from llamalite.evaluation.scoring import BATCH_TOKENS, token_scores
 from llamalite.harness.chat_text import chat_text
 from llamalite.model.config import SamplingConfig
 from llamalite.model.generate import generate
+from llamalite.real_models.folder import open_model
 from llamalite.text.bpe import ByteTokenizer
 
 NAME = "llamalite"
@@ -279,20 +280,10 @@ def _arguments(request: Instance) -> Any:
 
 
 def _load(path: str, device: str | None) -> tuple[Any, Any]:
-    """Model and tokenizer of a folder; ValueError names what is missing."""
-    from llamalite.model.checkpoint import load_model
-    from llamalite.parallel import pick_device
-    from llamalite.text.loading import load_tokenizer
-
+    """Model and tokenizer of a folder, ours or Hugging Face's; ValueError names what is missing."""
     if not path:
         raise ValueError(f"model {NAME} needs --model_args path=FOLDER, a model folder")
-    if device and device.startswith("cuda") and not torch.cuda.is_available():
-        device = None  # lm-eval's command line asks for cuda:0 wherever it runs
-    model = load_model(path, device or pick_device())
-    tokenizer = load_tokenizer(path)
-    if tokenizer.vocab_size > model.config.vocab_size:
-        raise ValueError(
-            f"{path}: the tokenizer has {tokenizer.vocab_size} pieces and the model "
-            f"{model.config.vocab_size}; they do not belong together"
-        )
-    return model, tokenizer
+    opened = open_model(path)
+    if device and (torch.cuda.is_available() or not device.startswith("cuda")):
+        opened.model.to(device)  # lm-eval's command line asks for cuda:0 wherever it runs
+    return opened.model, opened.tokenizer

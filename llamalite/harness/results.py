@@ -23,17 +23,11 @@ _NO_METRIC = ("alias", "name", "sample_len", "sample_count")
 
 def checkpoint_hash(folder: Path) -> str:
     """Hash of all files of a model folder that decide what it answers."""
-    names = (
-        "config.json",
-        "model.safetensors",
-        "tokenizer.model",
-        "tokenizer.json",
-        "tokenizer_config.json",
-    )
-    found = {name: sha256_of(folder / name) for name in names if (folder / name).is_file()}
-    if "model.safetensors" not in found:
-        raise ValueError(f"{folder} holds no model.safetensors; give a model's folder")
-    return digest(found)
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise ValueError(f"{folder} holds no safetensors file; give a model's folder")
+    files = [*weights, folder / "config.json", *folder.glob("tokenizer*")]
+    return digest({file.name: sha256_of(file) for file in files})
 
 
 def task_key(config: BenchmarkConfig, checkpoint: str, task: Any) -> str:

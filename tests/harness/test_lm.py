@@ -23,6 +23,13 @@ def test_lm_eval_knows_the_model_by_its_name(pair):
     assert made.batch_size == 2
 
 
+def test_a_folder_in_hugging_faces_format_answers_alike(pair):
+    other = LlamaliteLM(str(pair.folder / "hf"), progress=False)
+    asked = requests("loglikelihood", [("Vegun lives in", " Osk"), ("", "Brim")])
+    ours, theirs = pair.ours.loglikelihood(asked), other.loglikelihood(asked)
+    assert [nats for nats, _ in ours] == pytest.approx([nats for nats, _ in theirs], abs=1e-5)
+
+
 def test_a_chat_is_the_tokens_the_model_was_tuned_on(pair):
     words = pair.ours.words
     text = pair.ours.apply_chat_template(DIALOGUE)

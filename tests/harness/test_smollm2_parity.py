@@ -61,6 +61,6 @@ def test_scores_of_real_weights(both):
 
 def test_what_real_weights_write(both):
     ours, theirs = both
-    settings = {"until": ["."], "max_gen_toks": 8}
+    settings = {"until": ["."], "max_gen_toks": 4}
     asked = requests("generate_until", [("The capital of France is", settings), ("Cats", settings)])
     assert ours.generate_until(asked) == theirs.generate_until(asked)
