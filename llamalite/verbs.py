@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from importlib import import_module
 from typing import Any
 
@@ -47,8 +47,13 @@ def tool(name: str, summary: str, config: str, function: str) -> Verb:
 
     def run(settings: Namespace) -> None:
         made = _imported(config)
-        own = Namespace(**settings_of(made, settings))
-        _imported(function)(instance(made(), own))
+        defaults = {
+            each.name: each.default if each.default_factory is MISSING else each.default_factory()
+            for each in fields(made)
+        }
+        own = settings_of(made, settings)
+        given = {key: instance(defaults[key], value) for key, value in own.items()}
+        _imported(function)(made(**given))
 
     return Verb(name, summary, build, run)
 

@@ -16,6 +16,7 @@ from llamalite.data_care.personal import PersonalConfig
 from llamalite.data_care.pipeline import Rules
 from llamalite.data_care.recipe import CleanConfig
 from llamalite.presets import RunPreset
+from llamalite.protocols import Split
 from llamalite.world import World
 from llamalite.world.exams import Question
 from llamalite.world.seeding import rng_for
@@ -104,9 +105,14 @@ class Canaries:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def exam(self, name: str) -> Sequence[Question]:
-        """A question a canary; its choices are the planted number and others of four digits."""
-        questions = []
+    def exam(self, name: str, split: Split = "test", /) -> Sequence[Question]:
+        """A question a canary; its choices are the planted number and others of four digits.
+
+        The split train is empty: no canary serves as an example.
+        """
+        questions: list[Question] = []
+        if split == "train":
+            return questions
         for canary in self.world.knowledge.canaries:
             others = rng_for("decoys", canary.person).sample(range(10_000), DECOYS + 1)
             numbers = [f"{number:04d}" for number in others if f"{number:04d}" != canary.secret]

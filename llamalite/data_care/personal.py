@@ -1,7 +1,7 @@
 """Personal data in texts, and the sites that are rich in it. Llama 2, section 2.1.
 
-"We made an effort to remove data from certain sites known to contain a high volume of personal
-information about private individuals." The paper lists neither the sites nor how they were known.
+The paper left out sites known to hold much personal information about private individuals.
+It lists neither the sites nor how they were known.
 Here a site is rich when what the patterns below find on a sample of its pages is dense enough; a
 document of no known site is judged by itself.
 """
