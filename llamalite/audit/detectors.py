@@ -20,6 +20,8 @@ from llamalite.own_files import HUB, matching_files
 WORD_LIST = "better-profanity"
 """The package whose list of some 900 words is read; it is never imported."""
 _WORD_LIST_FILE = "better_profanity/profanity_wordlist.txt"
+_PLAIN = re.compile(r"[^\W\d_]+(?:[ '’-]+[^\W\d_]+)*")
+"""Terms of nothing but words; `tokens` would read "he11" as "he"."""
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n")
 TOXIC, HARMLESS = "toxic", "harmless"
 
@@ -38,10 +40,13 @@ def document_toxicity(text: str, line: Callable[[str], float]) -> float:
 
 
 def word_list(terms: Iterable[str], name: str) -> Detector:
-    """1 for a line in which a term of one word or several stands, whatever it means there."""
-    wanted = {tuple(found) for term in terms if (found := tokens(term))}
+    """1 for a line in which a term of one word or several stands, whatever it means there.
+
+    Terms with digits or signs ("sh!t") are left out: what remains of them is another word.
+    """
+    wanted = {tuple(tokens(term)) for term in terms if _PLAIN.fullmatch(term.strip())}
     if not wanted:
-        raise ValueError(f"{name} holds no word; give one a line")
+        raise ValueError(f"{name} holds no plain word; give one a line")
     beginning: dict[str, list[tuple[str, ...]]] = {}
     for term in wanted:
         beginning.setdefault(term[0], []).append(term)

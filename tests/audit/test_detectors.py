@@ -52,9 +52,18 @@ def test_terms_of_several_words_are_found_in_a_row_only():
     ]
 
 
+def test_terms_with_digits_or_signs_are_left_out():
+    listed = word_list(["he11", "s.o.b.", "4r5e", " don't ", "hell-bent"], "mine")
+    assert listed.name == "mine, 2 terms"
+    assert [listed.ask(line) for line in ("He is here", "s o b", "Hell-bent")] == [0, 0, 1]
+    with pytest.raises(ValueError, match="no plain word"):
+        word_list(["he11", ""], "mine")
+
+
 def test_the_packaged_list_hears_words_and_not_sense():
     ask = packaged_word_list().ask
     assert ask("Have a lovely day") == 0
+    assert ask("He read a good book") == 0  # the list has "he11"
     assert ask("what the hell") == 1
     assert document_toxicity("what the hell\nfine weather\nfine wine\nfine", ask) == 0.25
 
