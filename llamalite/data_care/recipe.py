@@ -14,9 +14,10 @@ from llamalite.data_care.duplicates import DuplicateIndex
 from llamalite.data_care.epochs import effective_epochs
 from llamalite.data_care.personal import Site, survey_sites
 from llamalite.data_care.pipeline import STAGES, Counts, Rules, Tally, judge
-from llamalite.data_care.store import CORPUS, REJECTED, Store
+from llamalite.data_care.store import CORPUS, REJECTED, RESULT, Store
 from llamalite.data_care.streams import WORLD, interleaved, open_stream
 from llamalite.disk import write_json
+from llamalite.own_files import HUB, matching_files
 from llamalite.world.config import MIXTURE, WorldConfig
 
 if TYPE_CHECKING:
@@ -83,8 +84,10 @@ def clean_into(folder: Path, config: CleanConfig, *, progress: bool = False) -> 
     """Clean a corpus into a folder; returns what its clean.json holds, see `command.clean`.
 
     Cut short, the same call goes on. Raises ValueError for a corpus that cannot be read, one of
-    which nothing is left, and a folder in which another cleaning was not finished.
+    which nothing is left, and a folder in which another cleaning was not finished or which holds
+    what is to be read.
     """
+    _check_apart(folder, config)
     stream = open_corpus(config)
     # what only tells of the result, or where it lies, may change before going on
     told = {"out", "tokens", "characters_per_token"}
@@ -99,9 +102,21 @@ def clean_into(folder: Path, config: CleanConfig, *, progress: bool = False) -> 
         store.finish()
         raise ValueError(f"nothing of the corpus is left; {folder / REJECTED} says why of each")
     result = summary(counts, sites, config)
-    write_json(folder / "clean.json", result)
+    write_json(folder / RESULT, result)
     store.finish()
     return result
+
+
+def _check_apart(folder: Path, config: CleanConfig) -> None:
+    """ValueError when a file that is to be read lies where the result is written."""
+    written = [(folder / name).resolve() for name in (CORPUS, REJECTED)]
+    for where in config.sources.values():
+        for file in matching_files(where.removeprefix(HUB)):
+            if any(file.resolve().is_relative_to(each) for each in written):
+                raise ValueError(
+                    f"{file} would be deleted, it lies in {folder}, which is written anew; "
+                    "name another folder with --out"
+                )
 
 
 def open_corpus(config: CleanConfig) -> IterableDataset:
@@ -203,7 +218,7 @@ def summary(counts: Counts, sites: Mapping[str, Site], config: CleanConfig) -> d
             row._asdict()
             for row in effective_epochs(
                 {source: tally.characters for source, tally in left.items()},
-                {source: w for source, w in config.mixture.items() if source in left},
+                {s: w for s, w in config.mixture.items() if s in left and left[s].documents},
                 config.tokens,
                 config.characters_per_token,
             )

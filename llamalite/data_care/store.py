@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from llamalite.data_care.documents import RawDocument, head
 from llamalite.data_care.pipeline import Verdict
 from llamalite.disk import write_bytes
 
-CORPUS, REJECTED = "corpus", "rejected"
+CORPUS, REJECTED, RESULT = "corpus", "rejected", "clean.json"
 _DATABASE = "unfinished.sqlite"
 _ROUND = 50_000_000
 """Characters held in memory before a round of shards is written."""
@@ -33,14 +34,13 @@ class Store:
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         """Open a folder for certain settings.
 
-        Raises ValueError when a cleaning with others was begun there and is not finished.
+        Raises ValueError when a cleaning with others was begun there and is not finished, and for
+        a folder whose files would be removed though no cleaning wrote them.
         """
         self.folder = folder
         own = json.dumps(settings, sort_keys=True)
-        begun = (folder / _DATABASE).exists()
-        if not begun:
-            for name in (CORPUS, REJECTED):  # of a finished cleaning
-                shutil.rmtree(folder / name, ignore_errors=True)
+        if not (folder / _DATABASE).exists():
+            _clear(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.database = sqlite3.connect(folder / _DATABASE, isolation_level=None)
         self.database.execute("CREATE TABLE IF NOT EXISTS place (settings TEXT, state TEXT)")
@@ -118,3 +118,19 @@ class Store:
         """The last commit was the last: remove what only going on would need."""
         self.close()
         (self.folder / _DATABASE).unlink()
+
+
+def _clear(folder: Path) -> None:
+    """Remove a finished cleaning, the sign that it is one last: cut short, this can be repeated."""
+    corpus, rejected = folder / CORPUS, folder / REJECTED
+    # where nothing was left, the rejected documents lie alone
+    others = [file for file in rejected.rglob("*") if not re.fullmatch(r"\d{5,}\.jsonl", file.name)]
+    if not (folder / RESULT).exists():
+        for strange in (corpus, *others):
+            if strange.exists():
+                raise ValueError(
+                    f"{strange} is of no finished cleaning; name another folder with --out"
+                )
+    shutil.rmtree(corpus, ignore_errors=True)
+    shutil.rmtree(rejected, ignore_errors=True)
+    (folder / RESULT).unlink(missing_ok=True)

@@ -77,6 +77,7 @@ class StreamReader(DocumentReader):
         self.streams, self.held = streams, held
         self.laps = dict.fromkeys(streams, 0)
         self._open: dict[str, Iterator[RawDocument]] = {}
+        self._loaded: dict[str, Any] = {}  # a stream tells a loaded place only once it is read
 
     def _next(self, source: str, index: int) -> str:
         """The next text of a source; `index` is not asked for, a stream has its own order."""
@@ -95,12 +96,18 @@ class StreamReader(DocumentReader):
             self.streams[source].set_epoch(self.laps[source])
 
     def state_dict(self) -> dict[str, Any]:
-        streams = {source: stream.state_dict() for source, stream in self.streams.items()}
+        streams = {
+            source: stream.state_dict()
+            if source in self._open or source not in self._loaded
+            else self._loaded[source]
+            for source, stream in self.streams.items()
+        }
         return {"packer": super().state_dict(), "laps": dict(self.laps), "streams": streams}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state["packer"])
         self.laps.update(state["laps"])
+        self._open, self._loaded = {}, dict(state["streams"])
         for source, stream in self.streams.items():
             stream.set_epoch(self.laps[source])
             stream.load_state_dict(state["streams"][source])

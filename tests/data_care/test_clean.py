@@ -214,6 +214,55 @@ def test_nothing_left_says_where_to_look(tmp_path, capsys):
     assert "nothing of the corpus is left" in capsys.readouterr().err
     [row] = (tmp_path / "out" / "rejected" / "00000.jsonl").read_text().splitlines()
     assert json.loads(row)["reason"] == "few words: 1"
+    with pytest.raises(SystemExit):  # and again, over what was rejected
+        call("--corpus.web", tmp_path / "a.txt", "--out", tmp_path / "out")
+    assert "nothing of the corpus is left" in capsys.readouterr().err
+
+
+def test_what_is_read_is_never_deleted(crawl, tmp_path):
+    out = tmp_path / "out"
+    config = CleanConfig({"web": str(crawl)}, out=str(out))
+    whole = clean_into(out, config)
+    again = replace(config, corpus=whole["corpus"])
+    with pytest.raises(ValueError, match="parquet would be deleted, it lies in"):
+        clean_into(out, again)
+    assert len(kept(out, "web")) == 40
+    assert clean_into(tmp_path / "other", again)["documents"]["before"] == 40
+    assert clean_into(out, replace(config, limit=9))["documents"]["before"] == 9
+
+
+@pytest.mark.parametrize("own", ["corpus/web/a.txt", "rejected/a.txt"])
+def test_a_folder_of_ones_own_is_left_alone(own, crawl, tmp_path):
+    out = tmp_path / "out"
+    (out / own).parent.mkdir(parents=True)
+    (out / own).write_text("mine\n")
+    with pytest.raises(ValueError, match="is of no finished cleaning; name another folder"):
+        clean_into(out, CleanConfig({"web": str(crawl)}))
+    assert (out / own).read_text() == "mine\n"
+    assert not list(out.glob("*.sqlite"))
+
+
+def test_a_start_that_is_cut_short_can_be_repeated(crawl, tmp_path, monkeypatch):
+    config = CleanConfig({"web": str(crawl)})
+    clean_into(tmp_path, config)
+
+    def cut(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(store.sqlite3, "connect", cut)
+        clean_into(tmp_path, config)
+    assert not (tmp_path / "clean.json").exists()
+    assert clean_into(tmp_path, config)["documents"]["after"] == 40
+
+
+def test_a_source_of_which_nothing_is_left_may_be_in_the_mixture(crawl, tmp_path):
+    (tmp_path / "bad.txt").write_text("hi\n")
+    corpus = {"web": str(crawl), "bad": str(tmp_path / "bad.txt")}
+    result = clean_into(tmp_path / "out", CleanConfig(corpus, mixture={"web": 1, "bad": 1}))
+    rows = {row["source"]: row for row in result["epochs"]}
+    assert (rows["bad"]["size"], rows["bad"]["share"]) == (0, 0)
+    assert rows["web"]["share"] == 1
 
 
 HOSTILE = """

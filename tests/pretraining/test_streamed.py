@@ -83,6 +83,24 @@ def test_a_stream_goes_on_where_it_stood(files, tokenizer):
         rows_of(files, tokenizer, 0, 2).load_state_dict(first.state_dict())
 
 
+def test_a_source_not_read_between_two_returns_keeps_its_place(files, tokenizer):
+    def reader(state=None):
+        made = StreamReader(open_parts(files, 0, 1), tokenizer, 64)
+        if state:
+            made.load_state_dict(state)
+        return made
+
+    first = reader()
+    for source in files:
+        for _ in range(5):
+            first._next(source, 0)
+    again = reader(first.state_dict())
+    again._next("facts", 0)
+    last = reader(again.state_dict())
+    for source in files:
+        assert last._next(source, 0) == (first if source != "facts" else again)._next(source, 0)
+
+
 def test_training_on_streams_keeps_nothing_on_the_disk(files, tokenizer, tmp_path):
     config = replace(CONFIG, corpus=files)
     module_weights, report = weights_after(config, tokenizer, None, tmp_path / "work")
