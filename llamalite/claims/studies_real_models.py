@@ -62,7 +62,8 @@ def same_function(finished: Finished) -> dict[str, float]:
 
     folder = fetched_folder(MODEL)
     chapters = documents(TEXT)[:ROWS]
-    ours, tokenizer, _ = open_model(folder)
+    opened = open_model(folder)
+    ours, tokenizer = opened.model.cpu(), opened.tokenizer  # where transformers reads it too
     chats = [[{"role": "user", "content": question}] for question in QUESTIONS]
     prompts = [encode_prompt(tokenizer, chat) for chat in chats]
     rows = [tokenizer.encode(chapter)[:LENGTH] for chapter in chapters]

@@ -223,7 +223,8 @@ class LlamaliteLM(TemplateLM):
                 enough=enough if stops else None,
             )
         texts = [self.words.decode(completion.ids) for (completion,) in found]
-        return [postprocess_generated_text(text, stops, None) for text in texts]
+        [end] = self.words.pieces([self.words.eos_id])  # spelled out it cuts too, as in lm-eval's
+        return [postprocess_generated_text(text, [*stops, end], None) for text in texts]
 
     def _sampling(self, settings: Mapping[str, Any]) -> tuple[SamplingConfig, list[str]]:
         """A task's generation settings as ours, with its stop strings."""
@@ -247,8 +248,7 @@ class LlamaliteLM(TemplateLM):
             top_p=told.get("top_p", 1.0),
             top_k=told.get("top_k", 0),
         )
-        [end] = self.words.pieces([self.words.eos_id])
-        return sampling, [stop for stop in [*told["until"], end] if stop]
+        return sampling, [stop for stop in told["until"] if stop]
 
     def get_model_info(self) -> dict[str, Any]:
         """What lm-eval notes about a model beside its results."""

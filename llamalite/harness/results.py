@@ -31,13 +31,15 @@ def checkpoint_hash(folder: Path) -> str:
 
 
 def task_key(config: BenchmarkConfig, checkpoint: str, task: Any) -> str:
-    """Hash of all that decides a result: weights, questions, how they are asked, and the code."""
+    """Hash of what decides a result: weights, questions and examples, how they are asked, code."""
     asked = {k: v for k, v in task.dump_config().items() if k not in ("dataset_kwargs", "metadata")}
+    shown = task.fewshot_docs() if task.get_config("num_fewshot") else []
     return digest(
         {
             "checkpoint": checkpoint,
             "task": json.loads(json.dumps(asked, default=str)),
             "questions": digest([json.dumps(doc, default=str) for doc in task.eval_docs]),
+            "shown": digest([json.dumps(doc, default=str) for doc in shown]),
             "limit": config.limit,
             "chat": config.chat,
             "lm_eval": version("lm_eval"),
@@ -80,7 +82,6 @@ def measure(lm: LlamaliteLM, name: str, task: Any, key: str, config: BenchmarkCo
         "shots": task.get_config("num_fewshot"),
         "main": next(iter(metrics)),
         "metrics": metrics,
-        "higher_is_better": found["higher_is_better"].get(name, {}),
         "chance": _chance(task),
         "seconds": round(time.monotonic() - began, 2),
     }

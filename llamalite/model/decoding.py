@@ -1,11 +1,11 @@
 """Generation, fast: the same arithmetic as the model's forward, with fewer calls.
 
-A step of a small model is mostly overhead, and one of a larger model mostly reading weights. So for
-the time of one generation the projections that read the same input are joined into one matrix,
-the 1 / sqrt(E) of attention is folded into the query weights, weights are laid out as the
-kernels read them (`llamalite.model.projection`), and nothing is computed that one new token does
-not need. A test holds it to the model's own forward; `benchmarks/sampling.py` and
-`benchmarks/real_weights.py` measure it.
+A step of a small model is mostly overhead, and one of a larger model mostly reading weights. So
+the projections that read the same input are joined into one matrix, the 1 / sqrt(E) of attention is
+folded into the query weights, weights are laid out as the kernels read them
+(`llamalite.model.projection`), and nothing is computed that one new token does not need. A test
+holds it to the model's own forward; `benchmarks/sampling.py` and `benchmarks/real_weights.py`
+measure it.
 """
 
 from __future__ import annotations
@@ -38,10 +38,9 @@ class JoinedBlock(NamedTuple):
 
 
 class Decoder:
-    """Reads prompts, then decodes one token for every sequence of a cache. Made anew for each
-    generation.
+    """Reads prompts, then decodes one token for every sequence of a cache.
 
-    It copies the weights, so a model trained in between is not seen.
+    It copies the weights when made: make another after the model was trained.
     """
 
     @torch.no_grad()

@@ -67,14 +67,10 @@ def generate(
     A `Decoder` in the model's place spares laying out the weights once more, and may read them in
     fewer bytes. `eos_id` ends a reply (-1: nothing does). At most `batch_size` sequences (256
     unless told) are decoded at once. `on_token(prompt, sample, id)` hears every token of a reply
-    as it is drawn; `on_progress(done, total)` how many sequences are done. Raises ValueError when a
-    prompt is empty, leaves no room in the context, or has ids outside the vocabulary.
-    `eos_id` ends a reply (-1: nothing does). At most `batch_size` sequences (256 unless told)
-    are decoded at once. `on_token(prompt, sample, id)` hears every token of a reply as it is
-    drawn; `on_progress(done, total)` how many sequences are done. `enough(ids)` is asked every few
-    tokens whether a reply can be given up, as where it holds a stop string; it may go on for some
-    tokens more, and counts as not finished. Raises ValueError when a prompt is empty, leaves no
-    room in the context, or has ids outside the vocabulary.
+    as it is drawn; `on_progress(done, total)` how many sequences are done. `enough(ids)` is asked
+    every few tokens whether a reply can be given up, as where it holds a stop string; it may go on
+    for some tokens more, and counts as not finished. Raises ValueError when a prompt is empty,
+    leaves no room in the context, or has ids outside the vocabulary.
     """
     if n < 1:
         raise ValueError(f"n is {n}; at least 1 sample per prompt is needed")

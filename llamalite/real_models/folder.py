@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from llamalite.text.tokenizer import Tokenizer
 
 
+BASE_STAGES = ("pretrain", "cleaned", "contaminated")
+"""Whose models go on with a text: the chain's, and those of studies that pretrain once more."""
+
+
 class OpenModel(NamedTuple):
     """A model with what it needs to be talked to."""
 
@@ -28,7 +32,7 @@ class OpenModel(NamedTuple):
     @property
     def chats(self) -> bool:
         """Whether it was tuned on dialogues."""
-        return self.stage != "pretrain"
+        return self.stage not in BASE_STAGES
 
 
 def open_model(folder: str | Path) -> OpenModel:

@@ -107,8 +107,13 @@ def test_serving_as_the_paper_has_it(monkeypatch):
     assert found["log throughput, GQA over MHA"] == pytest.approx([np.log(1 / 0.8)] * 2)
     assert found["curve batch, MQA"] == [1, 2, 4]
     assert served({"MHA": 2, "GQA": 2, "MQA": 4})[0] == "not_shown"
-    with pytest.raises(ValueError, match="72 MiB hold not one sequence of 128 tokens"):
+    verdict, found = served({"MHA": 4, "GQA": 2, "MQA": 4})  # out of memory before multi-head
+    assert verdict == "contradicted"
+    assert found["log throughput, GQA over MHA"] == pytest.approx([np.log(1 / 0.8)] * 2)
+    with pytest.raises(ValueError, match="72 MiB hold not one sequence of 128 tokens with MHA;"):
         served({"MHA": 0, "GQA": 2, "MQA": 4})
+    with pytest.raises(ValueError, match="with GQA, MQA; raise the budget"):
+        served({"MHA": 1, "GQA": 0, "MQA": 0})
 
 
 def test_a_model_without_groups_is_no_arm():

@@ -47,9 +47,12 @@ def put_model(home) -> Transformer:
     return model
 
 
-def test_a_tiny_model_is_the_same_in_both_programs(home, capfd):
+def test_a_tiny_model_is_the_same_in_both_programs(home, capfd, monkeypatch):
     put_model(home)
+    moved = []
+    monkeypatch.setattr(Transformer, "cpu", lambda self: moved.append(self) or self)
     found = same_function(FINISHED)
+    assert moved  # to where the ids and the other program's model are, wherever it was opened
     assert found["texts with other ids"] == found["greedy replies that differ"] == 0
     assert found["largest difference of a logit"] < 1e-5
     assert found["perplexity, ours"] == pytest.approx(found["perplexity, transformers"], rel=1e-6)

@@ -136,6 +136,34 @@ def test_a_second_run_measures_only_what_is_missing(run, tmp_path, monkeypatch):
     assert len(asked) == 5  # two tasks of two models: other questions, other results
 
 
+def test_other_examples_make_another_result(run, tmp_path, monkeypatch):
+    rows = [{"q": f"Where does {name} live?", "a": town} for name, town in TOWNS.items()]
+    files = {split: tmp_path / f"{split}.json" for split in ("train", "test")}
+    files["test"].write_text(json.dumps(rows))
+    task = tmp_path / "towns.yaml"
+    task.write_text(
+        "task: towns\ndataset_path: json\noutput_type: generate_until\ntraining_split: train\n"
+        f"fewshot_split: train\ntest_split: test\ndoc_to_text: '{{{{q}}}}'\n"
+        "doc_to_target: '{{a}}'\ngeneration_kwargs: {until: [], max_gen_toks: 4}\n"
+        "metric_list: [{metric: exact_match}]\n"
+        f"dataset_kwargs: {{data_files: {json.dumps({k: str(f) for k, f in files.items()})}}}\n"
+    )
+    asked = []
+    real = results_module.measure
+    monkeypatch.setattr(
+        results_module, "measure", lambda lm, *rest: asked.append(rest[0]) or real(lm, *rest)
+    )
+    for town, shots in (("Osk", 0), ("Brim", 0), ("Brim", 1), ("Brim", 1), ("Osk", 1)):
+        files["train"].write_text(json.dumps([{"q": "Where does Ada live?", "a": town}]))
+        asked.append((town, shots))
+        models = str(run / "one")
+        benchmark(settings(run, tmp_path, models=models, tasks=str(task), shots=shots))
+    assert asked == [
+        *(("Osk", 0), "towns", ("Brim", 0)),  # no example is shown
+        *(("Brim", 1), "towns", ("Brim", 1), ("Osk", 1), "towns"),
+    ]
+
+
 def test_models_are_told_apart_by_as_little_as_need_be(run):
     assert list(named_models(f"{run / 'one'},{run / 'two'}")) == ["one", "two"]
     assert list(named_models(f"{run / 'one'},b={run / 'two'}")) == ["one", "b"]

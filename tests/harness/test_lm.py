@@ -3,8 +3,10 @@
 import pytest
 from lm_eval.api.registry import get_model
 
+from llamalite.harness import lm as lm_module
 from llamalite.harness.__main__ import main
 from llamalite.harness.lm import LlamaliteLM
+from llamalite.model.generate import Completion
 from llamalite.text.chat import encode_dialogue, encode_prompt
 from tests.harness.conftest import CONTEXT
 from tests.harness.test_lm_parity import requests
@@ -64,6 +66,24 @@ def test_what_cannot_be_answered_is_refused_in_one_line(pair, kind, arguments, s
 def test_a_task_that_names_no_length_gets_half_the_context(pair):
     [text] = pair.ours.generate_until(requests("generate_until", [("Vegun", {"until": []})]))
     assert 0 < len(pair.ours.words.encode(text)) <= 2 * CONTEXT
+
+
+def test_replies_are_read_as_they_grow_only_where_a_string_stops_them(pair, monkeypatch):
+    words, asked = pair.ours.words, []
+    [end] = words.pieces([words.eos_id])
+    spelled = words.encode(f"Osk{end} and Brim")
+
+    def generated(model, prompts, sampling, *, enough, **_):
+        asked.append(enough)
+        return [[Completion(spelled, [], False)] for _ in prompts]
+
+    monkeypatch.setattr(lm_module, "generate", generated)
+    for until in ([], ["\n"]):
+        [text] = pair.ours.generate_until(requests("generate_until", [("a", {"until": until})]))
+        assert text.strip() == "Osk"  # the end's name, spelled out in ordinary tokens
+    assert asked[0] is None
+    assert not asked[1](spelled)
+    assert asked[1](words.encode("Osk\nBrim"))
 
 
 def test_sampling_is_the_seeds(pair):

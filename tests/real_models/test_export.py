@@ -1,6 +1,7 @@
 """Exported models are read by other programs: equal logits, equal ids, names they know."""
 
 import json
+from typing import Any
 
 import gguf
 import pytest
@@ -12,12 +13,13 @@ from tokenizers import Tokenizer as Peer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llamalite.artifacts import drafting
+from llamalite.claims.stages import CLEANED, CONTAMINATED
 from llamalite.cli import main
 from llamalite.model.checkpoint import save_model
 from llamalite.model.config import ModelConfig
 from llamalite.model.transformer import Transformer
 from llamalite.real_models.export import ExportConfig, export, export_folder
-from llamalite.real_models.folder import open_model
+from llamalite.real_models.folder import OpenModel, open_model
 from llamalite.text import study
 from llamalite.text.bpe import ByteTokenizer
 from llamalite.text.chat import encode_dialogue, encode_prompt
@@ -181,6 +183,15 @@ def test_what_was_exported_can_be_read_back(exported):
 def test_half_precision_on_request(exported, tmp_path):
     export(ExportConfig(to=str(tmp_path / "half"), model=str(exported[0]), dtype="bfloat16"))
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "half").dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("stage", "chats"),
+    [("pretrain", False), (CLEANED, False), (CONTAMINATED, False), ("sft", True), ("", True)],
+)
+def test_what_was_only_pretrained_does_not_chat(stage, chats):
+    model: Any = None
+    assert OpenModel(model, model, stage).chats is chats
 
 
 def test_the_command_writes_a_stages_model_and_base_models_do_not_chat(tmp_path, capsys):
