@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from llamalite.disk import sha256_of, write_json
@@ -25,6 +26,8 @@ SOURCE = "SOURCE.json"
 HOME = "LLAMALITE_HOME"
 """Environment variable: the folder of fetched models, instead of ~/.cache/llamalite."""
 _PIECE = 1 << 20
+_READERS = ("gguf", "tokenizers")
+"""Packages that read the weights and the vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,11 @@ def fetch(name: str, say: Callable[[str], None] = print) -> Path:
     from filelock import FileLock
 
     model = named(name)
+    missing = [package for package in _READERS if find_spec(package) is None]
+    if missing:  # said before 93 MB are on their way
+        raise ValueError(
+            f"{name} needs {' and '.join(missing)} to be read; pip install 'llamalite[weights]'"
+        )
     home = models_folder()
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / f".{name}.lock"):

@@ -146,3 +146,13 @@ def test_an_unknown_name_and_one_not_fetched(wheel):
         fetch("gpt5")
     with pytest.raises(ValueError, match="`llamalite fetch tiny` brings it"):
         find_model("tiny")
+
+
+def test_what_reads_a_model_is_asked_for_before_it_is_downloaded(monkeypatch):
+    def never(*_):
+        raise AssertionError("downloaded what cannot be read")
+
+    monkeypatch.setattr(fetching, "find_spec", lambda name: None if name == "gguf" else True)
+    monkeypatch.setattr(fetching, "download", never)
+    with pytest.raises(ValueError, match=r"gguf to be read; pip install 'llamalite\[weights\]'"):
+        fetch("smollm2")
