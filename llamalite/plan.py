@@ -62,7 +62,7 @@ class PlanConfig:
     preset's machine, an A100's 312 (bf16)."""
     mfu: float | None = None
     """Model FLOPs utilisation, 0 to 1, counting 6 FLOPs per weight and token; unset: what the
-    paper's GPU hours imply (0.35 to 0.43), that of the preset's machine, and 0.38 else."""
+    paper's GPU hours imply on A100s (0.35 to 0.43), that of the preset's machine, and 0.38 else."""
     tokens: float | None = None
     """Training tokens; unset: the preset's (the paper: 2e12)."""
     gpu_hours: float | None = None
@@ -324,9 +324,9 @@ def _stages(config: PlanConfig) -> list[dict[str, Any]]:
     return [each._asdict() for each in stage_times(get_preset(config.preset))]
 
 
-def implied_mfu(model: ModelConfig, run: PaperRun, peak_tflops: float = A100_TFLOPS) -> float:
-    """The utilisation behind a printed number of GPU hours, at 6 FLOPs per weight and token."""
-    return 6 * model.n_parameters * run.tokens / (run.gpu_hours * 3600 * peak_tflops * 1e12)
+def implied_mfu(model: ModelConfig, run: PaperRun) -> float:
+    """The utilisation of A100s behind printed GPU hours, at 6 FLOPs per weight and token."""
+    return 6 * model.n_parameters * run.tokens / (run.gpu_hours * 3600 * A100_TFLOPS * 1e12)
 
 
 def _resolve(config: PlanConfig) -> tuple[PlanConfig, ModelConfig, PaperRun | None]:
@@ -344,7 +344,7 @@ def _resolve(config: PlanConfig) -> tuple[PlanConfig, ModelConfig, PaperRun | No
     filled = replace(
         config,
         peak_tflops=peak,
-        mfu=config.mfu or (implied_mfu(model, paper, peak) if paper else likely),
+        mfu=config.mfu or (implied_mfu(model, paper) if paper else likely),
         gpu_memory=config.gpu_memory or (machine.memory if machine else 80.0),
         precision=config.precision or (machine.precision if machine else "bf16"),
         watts=config.watts or (paper.watts if paper else machine.watts if machine else 400),

@@ -42,9 +42,10 @@ class Machine(NamedTuple):
 
 
 MACHINES: dict[str, Machine] = {
-    # 204 GFLOP/s and the shares were measured (LOG.md); 35 W is a guess
+    # 204 GFLOP/s and the shares were measured (LOG.md), not at the size of `english`; 35 W: a guess
     "ci": Machine("two CPU cores", 0.204, 0.45, 8.0, 35.0, "fp32", 0.005, 0.01),
     "laptop": Machine("two CPU cores", 0.204, 0.45, 8.0, 35.0, "fp32", 0.005, 0.01),
+    "english": Machine("two CPU cores", 0.204, 0.45, 8.0, 35.0, "fp32", 0.005, 0.01),
     # peak, memory and watts are the vendor's; the rest is assumed, no T4 was at hand
     "colab": Machine("one T4", 65.0, 0.15, 15.0, 70.0, "fp16", 0.06, 0.03),
 }
@@ -93,7 +94,7 @@ class StageTime(NamedTuple):
 
 
 def stage_times(preset: RunPreset) -> list[StageTime]:
-    """The estimate for every kind of stage that uses the model, in the order of the chain.
+    """The estimate for each of the preset's kinds of stage that uses the model, in their order.
 
     Raises ValueError for a preset of more than one device.
     """
@@ -105,6 +106,8 @@ def stage_times(preset: RunPreset) -> list[StageTime]:
     machine, weights = MACHINES[preset.name], preset.pretrain.model.n_parameters
     found = []
     for kind, work in _KINDS.items():
+        if preset.stages and kind not in preset.stages:
+            continue
         rounds = ROUNDS if kind in _BY_ROUND else 1
         times = [seconds(work(preset, r), weights, machine) for r in range(1, rounds + 1)]
         found.append(StageTime(kind, rounds, max(times), sum(times)))
@@ -140,7 +143,8 @@ def _pretrain(preset: RunPreset, _: int) -> Work:
 
 
 def _sft(preset: RunPreset, _: int) -> Work:
-    return _tuning(preset.sft, preset.sft.examples, _dialogue(preset))
+    each = preset.sft.sequence_length if preset.sft.data else _dialogue(preset)  # people's: at most
+    return _tuning(preset.sft, preset.sft.examples, each)
 
 
 def _asked(config: EvaluateConfig) -> int:

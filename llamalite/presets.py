@@ -276,7 +276,7 @@ def _english() -> RunPreset:
     return replace(
         _LAPTOP,
         name="english",
-        about="3.9M parameters on plays, scripture and people's chats, two CPU cores, over an hour",
+        about="3.9M parameters on plays, scripture, chats; two CPU cores, over an hour by estimate",
         stages=("tokenizer", "pretrain", "sft", "prose"),
         tokenizer=TokenizerConfig(vocab_size=4096, corpus=corpus),
         pretrain=replace(

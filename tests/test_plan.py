@@ -100,6 +100,14 @@ def test_planned_hours_stand_beside_the_papers(name, hours, share, capsys):
     assert f"{share:.3f} of {PRINTED[name][0]:,} in table 2, MFU {mfu}" in words
 
 
+@pytest.mark.parametrize("name", PRINTED)
+def test_twice_the_peak_takes_half_the_hours(name):
+    printed, fast = (run_plan(PlanConfig(preset=name, peak_tflops=p)) for p in (312.0, 624.0))
+    assert printed["gpu_hours"] == pytest.approx(PRINTED[name][0])
+    assert fast["gpu_hours"] == pytest.approx(PRINTED[name][0] / 2)
+    assert fast["mfu"] == printed["mfu"]
+
+
 def test_half_the_tokens_take_half_the_hours_and_carbon():
     half = run_plan(PlanConfig(preset="13b", tokens=1e12))
     assert half["gpu_hours"] == pytest.approx(368_640 / 2)
@@ -249,6 +257,18 @@ def test_stage_times_of_the_laptop_are_near_those_measured():
     assert 1 < sum(times.values()) / (44 * 60 + 43) < 2
     assert times["pretrain"] == pytest.approx(479, rel=0.25)
     assert 1 < times["ghost_attention"] / 294 < 2
+
+
+def test_english_is_planned_on_two_cores_and_has_its_own_stages(capsys):
+    plan = run_plan(PlanConfig(preset="english"))
+    assert [each["kind"] for each in plan["stages"]] == ["pretrain", "sft"]
+    assert (plan["watts"], plan["gpu_memory_bytes"]) == (35.0, 8e9)
+    assert plan["fits"]
+    # by hand: 6 x 16e6 tokens x 3,934,656 weights / (204e9 x .45) is 4115 s, and 3,906 steps
+    assert plan["stages"][0]["seconds"] == pytest.approx(4115 + 3906 * 0.005, rel=0.01)
+    assert plan["gpu_hours"] > 1  # "over an hour", as README.md says
+    assert main(["plan", "--preset", "english"]) == 0
+    assert "stages on two CPU cores, estimated" in capsys.readouterr().out
 
 
 def test_stage_times_of_many_devices_are_refused():

@@ -84,6 +84,10 @@ def ablate(config: AblateConfig) -> list[dict[str, Any]]:
 def arms(config: AblateConfig) -> dict[str, RunPreset]:
     """The runs of an ablation by name: the preset with one thing changed."""
     preset = get_preset(config.preset)
+    if preset.stages and "world" not in preset.stages:
+        raise ValueError(
+            f"the preset {preset.name} has no micro-world to ask exams of; choose another"
+        )
     run = replace(preset.pretrain, tokens=config.tokens or preset.pretrain.tokens)
     if config.vary == "attention":
         runs = {

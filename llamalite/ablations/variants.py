@@ -51,7 +51,7 @@ def with_context(pretrain: PretrainConfig, context: int) -> PretrainConfig:
 
     Raises ValueError where a step's tokens are no whole number of such rows.
     """
-    if pretrain.step_tokens % context:
+    if context < 1 or pretrain.step_tokens % context:
         raise ValueError(
             f"a step of {pretrain.step_tokens} tokens is no whole number of rows of {context}; "
             "choose a context that divides it"

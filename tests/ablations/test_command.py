@@ -74,6 +74,8 @@ def test_each_kind_changes_one_thing():
         (["--vary", "mix", "--source", "gossip"], "no source 'gossip'; choose among encyclopedia"),
         (["--vary", "size", "--sizes", "[huge,mini]"], "no model is called 'huge'"),
         (["--vary", "context", "--contexts", "[100,256]"], "no whole number of rows of 100"),
+        (["--vary", "context", "--contexts", "[0,64]"], "no whole number of rows of 0"),
+        (["--preset", "english"], "the preset english has no micro-world to ask exams of"),
         (["--kv_heads", "[3,1]"], "n_heads 4 is not divisible by n_kv_heads 3"),
         (["--kv_heads", "[2]"], "compares 1 model; name two or more"),
         (["--preset", "tiny"], "unknown preset 'tiny'"),
