@@ -239,7 +239,7 @@ def test_what_was_not_measured_is_called_so(tmp_path):
     assert data["chat"]["chat"]["violations"]["all"] == nothing
     assert data["chat"]["chat"]["false_refusals"]["borderline"] == nothing
     assert data["stages"][-1]["metrics"]["violations"] is None
-    assert "unsafe replies not measured to adversarial prompts; less is better" in text
+    assert "unsafe replies not measured to adversarial prompts (SFT model); less is better" in text
     assert "false refusals, borderline not measured not measured" in text
     assert "None" not in text
 

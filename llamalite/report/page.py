@@ -84,10 +84,23 @@ def cards(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     def rows(*path: str) -> tuple[Any, Any]:
         return _at(after, *path), _at(before, *path)
 
-    yield _card("helpfulness", "gold, of ordinary replies", *rows("helpfulness", "all"), True)
-    yield _card("unsafe replies", "to adversarial prompts", *rows("violations", "all"), False)
     yield _card(
-        "false refusals", "of borderline prompts", *rows("false_refusals", "borderline"), False
+        "helpfulness",
+        "gold, of ordinary replies (SFT model)",
+        *rows("helpfulness", "all"),
+        True,
+    )
+    yield _card(
+        "unsafe replies",
+        "of the SFT model to adversarial prompts",
+        *rows("violations", "all"),
+        False,
+    )
+    yield _card(
+        "false refusals",
+        "of borderline prompts (SFT model)",
+        *rows("false_refusals", "borderline"),
+        False,
     )
 
 
