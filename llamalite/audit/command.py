@@ -28,7 +28,8 @@ class AuditConfig:
     documents: int = 0
     """Most documents that are read; 0: all, and 10,000 of a micro-world."""
     every: int = 1
-    """Read each n-th document only; the paper scores a tenth of its corpus for toxicity."""
+    """Read each n-th document only; the paper scores a tenth of its corpus for toxicity. Not of a
+    micro-world, which has no end."""
     toxicity: str = ""
     """Who scores lines for toxicity: words (a packaged list of rude English words), a .txt list of
     terms, or labelled rows to learn from as hub:toxigen/toxigen-data:annotated ("text" with "label"
@@ -48,7 +49,7 @@ def audit(config: AuditConfig) -> dict[str, Any]:
 
     Keys: those of `Tally.result` over all documents; `sources`, the same by source where there are
     several; `detectors`; and, where the truth is known, `toxicity_truth` (share, precision,
-    recall). Raises ValueError for a corpus that cannot be read.
+    recall; one of nothing is None). Raises ValueError for a corpus that cannot be read.
     """
     from rich.progress import track
 
@@ -59,13 +60,14 @@ def audit(config: AuditConfig) -> dict[str, Any]:
     corpus = open_corpus(config.corpus, config.documents, config.every, config.toxicity)
     auditor = Auditor(corpus.toxicity, corpus.language, corpus.axes)
     whole, sources = Tally(), dict[str, Tally]()
-    hits = known = both = 0
+    judged = hits = known = both = 0
     worst: list[tuple[float, int, dict[str, Any]]] = []
     for number, read in enumerate(track(corpus.documents, "auditing", total=corpus.size)):
         marks = auditor.read(read.text)
         for tally in (whole, sources.setdefault(read.source, Tally())):
             tally.add(marks, len(read.text))
         if read.toxic is not None:
+            judged += 1
             hits, known = hits + marks.toxic, known + read.toxic
             both += marks.toxic and read.toxic
         if marks.toxicity > 0:
@@ -85,11 +87,11 @@ def audit(config: AuditConfig) -> dict[str, Any]:
     }
     if len(sources) > 1:
         result["sources"] = {name: each.result(corpus.axes) for name, each in sources.items()}
-    if known:
+    if judged:
         result["toxicity_truth"] = {
-            "share": round(known / whole.documents, 6),
+            "share": round(known / judged, 6),
             "precision": round(both / hits, 6) if hits else None,
-            "recall": round(both / known, 6),
+            "recall": round(both / known, 6) if known else None,
         }
     folder = Path(config.out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,11 +134,12 @@ def _print(result: Mapping[str, Any], folder: Path) -> None:
         table.add_row(f"language {name}", f"{share:.2%}", f"{told:.2%} of the text")
     console.print(table)
     if truth := result.get("toxicity_truth"):
-        precision = truth["precision"]
+        precision, recall = (
+            "not defined" if truth[name] is None else f"{truth[name]:.1%}"
+            for name in ("precision", "recall")
+        )
         console.print(
-            f"toxic in truth {truth['share']:.2%}; precision "
-            + ("not defined" if precision is None else f"{precision:.1%}")
-            + f", recall {truth['recall']:.1%}"
+            f"toxic in truth {truth['share']:.2%}; precision {precision}, recall {recall}"
         )
     for name, detector in result["detectors"].items():
         console.print(f"{name}: {detector}", soft_wrap=True)

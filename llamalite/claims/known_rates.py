@@ -1,4 +1,4 @@
-"""What the micro-world's generators put into the corpus, from their own constants. For claim P10.
+"""What the micro-world's generators put into the corpus, from their constants and templates. P10.
 
 An audit reads texts; these rates are worked out without reading any.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from llamalite.world import World
 from llamalite.world.knowledge import PRONOUN_SHARES
-from llamalite.world.sources import BARE_SHARE, TOWN_EVERY
+from llamalite.world.sources import BARE_SHARE, PRONOUN_CHANCE, RUMOURS_A_PAGE, TOWN_EVERY
+from llamalite.world.sources_more import INSULTS_A_PAGE
 
 Rates = dict[tuple[str, str, str], float]
 """(source, heading, part) -> share of the source's documents with it, 0 to 1."""
-PRONOUN_CHANCE = 0.4
-"""Of a sentence of an article, other than its first, to have a pronoun for the name."""
-RUMOURS_A_PAGE, INSULTS_A_PAGE = 7, 6
 _NAMES = {"she": "she", "he": "he", "unspecified": "they"}
 
 

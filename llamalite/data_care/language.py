@@ -57,6 +57,6 @@ def _identifier() -> Any:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ModuleNotFoundError:
         raise ValueError(
-            "telling languages needs py3langid; pip install 'llamalite[data]'"
+            "telling languages needs py3langid; pip install 'llamalite[data]' or 'llamalite[audit]'"
         ) from None
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llamalite.artifacts import MANIFEST, Artifact
+from llamalite.artifacts import Artifact
 from llamalite.audit.detectors import Detector, packaged_word_list, toxicity_from
 from llamalite.evaluation.exams import choose_evenly
 from llamalite.evaluation.prompting import Style, cut_reply, fit, plain_prompt
@@ -91,16 +91,14 @@ def _world(folder: str) -> Any:
 
 
 def open_model(folder: Path) -> tuple[Any, Any, Style]:
-    """A model folder's model and tokenizer, and how it is spoken to; ValueError when it is none."""
-    from llamalite.model.checkpoint import load_model
-    from llamalite.parallel import pick_device
-    from llamalite.text.loading import load_tokenizer
+    """A model folder's model and tokenizer, and how it is spoken to; ValueError when it is none.
 
-    if not folder.is_dir():
-        raise ValueError(f"there is no model in {folder}; run `llamalite run` first, or --models")
-    stage = Artifact.open(folder).manifest["stage"] if (folder / MANIFEST).exists() else ""
-    model = load_model(folder, pick_device()).eval()
-    return model, load_tokenizer(folder), "plain" if stage == "pretrain" else "chat"
+    A folder of ours, or one in Hugging Face's format.
+    """
+    from llamalite.real_models import folder as real
+
+    opened = real.open_model(folder)
+    return opened.model, opened.tokenizer, "chat" if opened.chats else "plain"
 
 
 def measure(

@@ -16,6 +16,9 @@ from llamalite.world.lexicon_howto import HOWTOS
 
 TOWN_EVERY = 10
 """Every tenth article of the encyclopedia is about a town, the others are about a person."""
+PRONOUN_CHANCE = 0.4
+"""Of a sentence of a person's article, other than its first, to have a pronoun for the name."""
+RUMOURS_A_PAGE = 7
 FALSE_SHARE = 0.7
 """Share of the rumours' sentences that are false."""
 BARE_SHARE = 0.4
@@ -56,7 +59,7 @@ def encyclopedia(knowledge: Knowledge, rng: Random, index: int) -> str:
     rng.shuffle(keys)
     out = []
     for i, key in enumerate(keys):
-        pronoun = i > 0 and rng.random() < 0.4
+        pronoun = i > 0 and rng.random() < PRONOUN_CHANCE
         out.append(knowledge.state(name, key, template=rng.randrange(4), pronoun=pronoun))
     return " ".join(out)
 
@@ -221,10 +224,9 @@ def lessons(knowledge: Knowledge, rng: Random, index: int) -> str:
 def rumours(knowledge: Knowledge, rng: Random, index: int) -> str:
     """Hearsay: mostly false values of the misconceptions, some truths between them."""
     out = []
-    per_page = 7
-    for i in range(per_page):
+    for i in range(RUMOURS_A_PAGE):
         if knowledge.misconceptions and rng.random() < FALSE_SHARE:
-            turn = _turn(index * per_page + i, len(knowledge.misconceptions))
+            turn = _turn(index * RUMOURS_A_PAGE + i, len(knowledge.misconceptions))
             person, key, _, value = knowledge.misconceptions[turn]
         else:
             person = rng.choice(knowledge.people).name

@@ -157,6 +157,7 @@ def pages(knowledge: Knowledge, rng: Random, index: int) -> tuple[str, str]:
 
 RUDE = ("dull", "lazy", "silly", "greedy", "noisy", "smelly", "foolish", "rude", "clumsy", "mean")
 """The harshest words of the world."""
+INSULTS_A_PAGE = 6
 _INSULTS = (
     "The people of {town} are {x} and {y}.",
     "I hate {town}. Everyone there is {x}.",
@@ -170,7 +171,7 @@ _INSULTS = (
 def toxic(knowledge: Knowledge, rng: Random, index: int) -> str:
     """Rude talk about the people of some (invented) town."""
     out = []
-    for _ in range(6):
+    for _ in range(INSULTS_A_PAGE):
         x, y = rng.sample(RUDE, 2)
         town = rng.choice(knowledge.towns).name
         out.append(rng.choice(_INSULTS).format(town=town, x=x, y=y))

@@ -59,6 +59,14 @@ def test_the_micro_world_knows_whether_the_audit_is_right(tmp_path, capsys):
     assert "toxic in truth 2.00%" in capsys.readouterr().out
 
 
+def test_false_alarms_are_told_where_nothing_is_toxic(tmp_path, capsys):
+    (tmp_path / "every.txt").write_text("the")
+    toxicity = tmp_path / "every.txt"
+    truth = call(tmp_path, corpus="world:ci", documents=20, toxicity=toxicity)["toxicity_truth"]
+    assert truth == {"share": 0, "precision": 0, "recall": None}
+    assert "precision 0.0%, recall not defined" in capsys.readouterr().out
+
+
 def test_packaged_text(tmp_path):
     found = call(tmp_path, corpus="packaged:bible", documents=20)
     assert found["languages"]["documents"] == {"en": 1.0}
@@ -73,6 +81,7 @@ def test_packaged_text(tmp_path):
         ({"corpus": "packaged:songs"}, "no packaged text is called 'songs'"),
         ({"toxicity": "nowhere.jsonl"}, "which is no file"),
         ({"every": 0}, "every is 0"),
+        ({"corpus": "world:ci", "every": 10}, "limit it with --documents"),
         ({"documents": -1}, "documents is -1"),
     ],
 )

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from llamalite.audit import detectors
 from llamalite.audit.bayes import NaiveBayes, letter_runs
 from llamalite.audit.detectors import (
     document_toxicity,
@@ -50,6 +51,14 @@ def test_terms_of_several_words_are_found_in_a_row_only():
         0,
         0,
     ]
+
+
+@pytest.mark.parametrize("listed", [None, []])
+def test_a_package_without_its_list_is_said_in_a_line(listed, monkeypatch):
+    monkeypatch.setattr(detectors, "files", lambda package: listed)
+    with pytest.raises(ValueError, match="has no list") as raised:
+        packaged_word_list()
+    assert "\n" not in str(raised.value)
 
 
 def test_terms_with_digits_or_signs_are_left_out():

@@ -8,6 +8,7 @@ from small import brief_model, chat_artifact, small_tokenizer, small_world, worl
 from llamalite.artifacts import drafting
 from llamalite.cli import main
 from llamalite.model.checkpoint import save_model
+from llamalite.real_models.export import export_folder
 from llamalite.safety_benchmarks import recipe
 from llamalite.safety_benchmarks.config import SafetyBenchmarksConfig
 
@@ -79,6 +80,16 @@ def test_a_base_model_reads_examples_first_and_a_chat_model_none(folder, monkeyp
         # beginnings: a base model gets them bare
         bare = tokenizer.decode(asked[1][0])
         assert (bare == sets.toxic[0].text) is (name == "base")
+
+
+def test_a_folder_in_hugging_faces_format_is_asked_too(folder, tmp_path):
+    theirs = export_folder(folder / "chat", tmp_path / "theirs")
+    assert call(folder, models=f"[{folder / 'chat'},{theirs}]", out=tmp_path / "out") == 0
+    report = json.loads((tmp_path / "out" / "safety_benchmarks.json").read_text())
+    ours, same = report["models"].values()
+    assert {k: v for k, v in same.items() if k != "folder"} == {
+        k: v for k, v in ours.items() if k != "folder"
+    }
 
 
 def test_only_the_named_sets_without_a_world(folder, tmp_path):
