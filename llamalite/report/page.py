@@ -92,7 +92,7 @@ def cards(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     )
     yield _card(
         "unsafe replies",
-        "of the SFT model to adversarial prompts",
+        "to adversarial prompts (SFT model)",
         *rows("violations", "all"),
         False,
     )
