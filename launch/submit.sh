@@ -1,17 +1,29 @@
 #!/usr/bin/env bash
-# The whole chain of a preset on SLURM: each leg on as many machines as its stages are set up for.
+# The whole chain of a preset on SLURM: pretraining on as many machines as SETTINGS asks for, and
+# alignment on as many as it asks for fine-tuning (in the paper's presets all its stages ask for 8).
 #
 #   launch/submit.sh PRESET SETTINGS [JOBS]
 #
 # JOBS (1) is how often pretraining is queued in a row, each job going on where the one before it ran
-# out of time. Alignment begins when the last of them has ended well.
+# out of time. Alignment begins when the last of them has ended well. NODES and ALIGN_NODES ask for
+# other numbers of machines.
 set -euo pipefail
 
 preset=${1:?give a preset: 7b, 13b, 34b or 70b}
 settings=${2:?give a file of settings, as made by: llamalite run --preset 70b --print_config}
 jobs=${3:-1}
 here=$(dirname "$0")
-nodes=$(llamalite plan --preset "$preset" --json | grep -oP '"nodes": \K[0-9]+' | head -n 1)
+grep -qx "preset: $preset" "$settings" || { echo "$settings is not of preset $preset" >&2; exit 2; }
+
+# the machines of a stage's `parallel` in the settings
+nodes_of() {
+  awk -v stage="$1:" '/^[^ ]/ { top = $1 } /^  [^ ]/ { part = $1 }
+    top == stage && part == "parallel:" && $1 == "nodes:" { print $2; exit }' "$settings"
+}
+nodes=${NODES:-$(nodes_of pretrain)}
+align=${ALIGN_NODES:-$(nodes_of sft)}
+: "${nodes:?$settings has no pretrain.parallel.nodes: give NODES}"
+: "${align:?$settings has no sft.parallel.nodes: give ALIGN_NODES}"
 
 # world and tokenizer are the work of one process: no cluster should wait for them
 job=$(sbatch --parsable --nodes 1 --ntasks-per-node 1 --gpus-per-node 0 \
@@ -22,4 +34,4 @@ for _ in $(seq "$jobs"); do
     "$here/run.sbatch" "$settings" pretrain)
   after=afterany # the next goes on where time ran out
 done
-sbatch --nodes 8 --dependency "afterok:$job" "$here/run.sbatch" "$settings" red_team
+sbatch --nodes "$align" --dependency "afterok:$job" "$here/run.sbatch" "$settings" red_team

@@ -20,13 +20,17 @@ LAUNCH = Path(__file__).resolve().parents[1] / "launch"
 FILES = sorted(LAUNCH.glob("*.s*"))
 
 
+def print_settings(file: Path, name: str, *options: str) -> Path:
+    """A file of settings of a preset, made as the launch files say."""
+    with file.open("w") as stream, redirect_stdout(stream), pytest.raises(SystemExit):
+        main(["run", "--preset", name, *options, "--print_config"])
+    return file
+
+
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    """A file of settings of the 70B preset, made as the launch files say."""
-    file = tmp_path_factory.mktemp("settings") / "mine.yaml"
-    with file.open("w") as stream, redirect_stdout(stream), pytest.raises(SystemExit):
-        main(["run", "--preset", "70b", "--print_config"])
-    return file
+    """Settings of the 70B preset."""
+    return print_settings(tmp_path_factory.mktemp("settings") / "mine.yaml", "70b")
 
 
 @pytest.fixture
@@ -94,6 +98,7 @@ def test_bash_reads_every_launch_file(file):
 def test_srun_gets_a_command_that_parses(launch, settings, last, capsys):
     [command] = launch("run.sbatch", str(settings), last, "--pretrain.tokens", "4194304000000")
     assert command[0] == "srun"
+    assert command[command.index("--cpus-per-task") + 1] == "8"
     found = parsed(command, capsys)
     assert (found["preset"], found["until"]) == ("70b", last)
     assert found["pretrain"]["tokens"] == 4_194_304_000_000
@@ -114,11 +119,12 @@ def test_torchrun_gets_a_command_that_parses(launch, settings, capsys):
 
 
 @pytest.mark.parametrize("name", ["7b", "13b", "34b", "70b"])
-def test_submit_asks_for_the_machines_the_preset_is_set_up_for(launch, settings, name):
+def test_submit_asks_for_the_machines_the_preset_is_set_up_for(launch, tmp_path, name):
+    settings = print_settings(tmp_path / "mine.yaml", name)
     jobs = launch("submit.sh", name, str(settings), "2")
     assert [job[0] for job in jobs] == ["sbatch"] * 4
     assert [job[-1] for job in jobs] == ["tokenizer", "pretrain", "pretrain", "red_team"]
-    nodes = [int(job[job.index("--nodes") + 1]) for job in jobs]
+    nodes = [int(asked) for asked in nodes_asked(jobs)]
     preset = get_preset(name)
     assert nodes[0] == 1
     assert nodes[1] == nodes[2] == preset.pretrain.parallel.nodes
@@ -129,6 +135,26 @@ def test_submit_asks_for_the_machines_the_preset_is_set_up_for(launch, settings,
     assert waits == ["afterok:101", "afterany:102", "afterok:103"]
     names = {stage.name for stage in STAGES}
     assert {job[-1] for job in jobs} <= names
+
+
+def nodes_asked(jobs: list[list[str]]) -> list[str]:
+    """The numbers of machines of jobs."""
+    return [job[job.index("--nodes") + 1] for job in jobs]
+
+
+def test_submit_reads_the_machines_from_the_settings_and_may_be_told_others(launch, tmp_path):
+    options = ["--pretrain.parallel.nodes", "64", "--sft.parallel.nodes", "4"]
+    settings = print_settings(tmp_path / "mine.yaml", "70b", *options)
+    assert nodes_asked(launch("submit.sh", "70b", str(settings))) == ["1", "64", "4"]
+    told = launch("submit.sh", "70b", str(settings), NODES="3", ALIGN_NODES="2")[3:]
+    assert nodes_asked(told) == ["1", "3", "2"]
+
+
+def test_submit_refuses_settings_of_another_preset(settings):
+    call = ["bash", str(LAUNCH / "submit.sh"), "7b", str(settings)]
+    done = subprocess.run(call, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == f"{settings} is not of preset 7b\n"
 
 
 def test_every_directive_of_the_sbatch_file_is_a_long_option():
