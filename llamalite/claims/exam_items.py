@@ -15,16 +15,17 @@ Marks = Mapping[str, np.ndarray]
 
 def written_marks(model: Any, tokenizer: Any, world: Any) -> Marks:
     """Every exam's questions, answered in writing as the paper asks most of its benchmarks."""
+    return {name: right_answers(model, tokenizer, world.exam(name)) for name in world.exams}
+
+
+def right_answers(model: Any, tokenizer: Any, questions: Sequence[Any]) -> np.ndarray:
+    """1 where what the model writes after a question's prompt begins with its answer, else 0."""
     from llamalite.evaluation.exams import begins_with, write_answers
 
-    marks = {}
-    for name in world.exams:
-        questions = world.exam(name)
-        written = write_answers(model, tokenizer, questions)
-        marks[name] = np.array(
-            [begins_with(text, q.answer) for text, q in zip(written, questions, strict=True)], float
-        )
-    return marks
+    written = write_answers(model, tokenizer, questions)
+    return np.array(
+        [begins_with(text, q.answer) for text, q in zip(written, questions, strict=True)], float
+    )
 
 
 def evenly(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 
 from llamalite.ablations.variants import attention_variants, with_context
 from llamalite.claims.budgets import LONG_TASK_WORLD
-from llamalite.claims.exam_items import average_items, group_items, written_marks
+from llamalite.claims.exam_items import average_items, group_items, right_answers, written_marks
 from llamalite.claims.rules import Above, Below, Greater, Rule
 from llamalite.claims.studies_pretraining import (
     SIZES,
@@ -119,23 +119,17 @@ def _context_arms(preset: RunPreset) -> dict[str, RunPreset]:
 )
 def contexts(finished: Finished) -> dict[str, Any]:
     """The same questions with the name near and far, and every ordinary exam."""
-    from llamalite.evaluation.exams import begins_with, write_answers
-
     found: dict[str, Any] = {}
     reach = finished.arms["T"]["pretrain"].manifest["config"]["sequence_length"]
     for arm, stages in finished.arms.items():
         world, model, tokenizer = load_trained(stages, "pretrain")
         for place, tokens in (("near", reach // 4), ("far", reach + 1)):
             questions = asked_below(world, tokenizer, tokens)
-            written = write_answers(model, tokenizer, questions)
-            found[f"name {place}, {arm}"] = [
-                float(begins_with(text, q.answer))
-                for text, q in zip(written, questions, strict=True)
-            ]
+            found[f"name {place}, {arm}"] = right_answers(model, tokenizer, questions)
         marks = written_marks(model, tokenizer, world)
         found[f"short, {arm}"] = average_items(marks)
         found |= {f"{group}, {arm}": items for group, items in group_items(marks).items()}
-    gain = [b - a for a, b in zip(found["name far, T"], found["name far, 2T"], strict=True)]
+    gain = found["name far, 2T"] - found["name far, T"]
     return found | {
         "gain on long inputs": gain,
         "change, short": found["short, 2T"] - found["short, T"],

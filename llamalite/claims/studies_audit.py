@@ -16,9 +16,10 @@ from llamalite.claims.few_shot import (
     whitened,
 )
 from llamalite.claims.known_rates import expected_skew, known_rates
+from llamalite.claims.reward_runs import open_world
 from llamalite.claims.rules import Above, Below, Greater, Ordered, Rule
 from llamalite.claims.studies_pretraining import base_run, load_trained
-from llamalite.claims.study import Finished, claim, with_settings
+from llamalite.claims.study import Finished, claim, own_arm, with_settings
 from llamalite.evaluation.config import HELD_OUT_FROM
 from llamalite.presets import RunPreset
 
@@ -32,10 +33,6 @@ LANGUAGE_ERROR = 0.01
 """Error of the second language's share of the text that P12 allows."""
 DETECTED = 0.8
 """Precision and recall that P11 asks for at least."""
-
-
-def _own(preset: RunPreset) -> dict[str, RunPreset]:
-    return {"own": preset}
 
 
 @claim(
@@ -54,7 +51,7 @@ def _own(preset: RunPreset) -> dict[str, RunPreset]:
             Below("imbalance found where there is none", IMBALANCE),
         ),
     ),
-    arms=_own,
+    arms=own_arm,
     until="world",
 )
 def skew(finished: Finished) -> dict[str, Any]:
@@ -272,10 +269,3 @@ def sentence_nats(model: Any, tokenizer: Any, before: str, texts: Sequence[str])
     assert all(row[:start] == tokenizer.encode(before, bos=True) for row in rows)
     found = token_logprobs(model, rows, [start] * len(rows))
     return [-float(logprobs.sum()) for logprobs in found]
-
-
-def open_world(stages: Any) -> Any:
-    """The world of a run."""
-    from llamalite.world import World
-
-    return World.load(stages["world"].file("world.json"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from llamalite.claims.contaminated import (
     exam_samples,
     with_plants,
 )
+from llamalite.claims.exam_items import right_answers
 from llamalite.claims.rules import Above, Below, Rule
 from llamalite.claims.stages import CONTAMINATED
 from llamalite.claims.studies_pretraining import base_run, load_trained
-from llamalite.claims.study import Finished, claim
+from llamalite.claims.study import Finished, claim, extended
 from llamalite.contamination.plants import Plant, Sample
 from llamalite.contamination.spans import BenchmarkIndex
 from llamalite.contamination.subsets import CRITICAL, LENGTHS, Subset, by_length
@@ -46,8 +47,11 @@ class ContaminatedPreset(RunPreset):
 def _planted(preset: RunPreset) -> dict[str, RunPreset]:
     """The run that P1 and P2 share, and the same with plants."""
     base = base_run(preset)
-    own = {field.name: getattr(base, field.name) for field in fields(RunPreset)}
-    return {"planted": ContaminatedPreset(**own, contaminated=ContaminatedConfig(base.pretrain))}
+    return {
+        "planted": extended(
+            ContaminatedPreset, base, contaminated=ContaminatedConfig(base.pretrain)
+        )
+    }
 
 
 @claim(
@@ -147,16 +151,3 @@ def weakest_evidence(found: Mapping[int, Sequence[Subset]]) -> float:
     """
     least = [np.abs([subset.z for subset in four]).min() for four in found.values()]
     return float(max((z for z in least if np.isfinite(z)), default=0.0))
-
-
-def right_answers(model: Any, tokenizer: Any, samples: Sequence[Sample]) -> np.ndarray:
-    """1 where what the model writes after a sample's prompt is its answer, 0 where not."""
-    from llamalite.evaluation.exams import begins_with, write_answers
-
-    written = write_answers(model, tokenizer, samples)
-    return np.array(
-        [
-            float(begins_with(text, sample.answer))
-            for text, sample in zip(written, samples, strict=True)
-        ]
-    )

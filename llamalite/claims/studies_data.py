@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llamalite.claims.budgets import pretraining_tokens
@@ -11,7 +11,7 @@ from llamalite.claims.cleaned import CleanedConfig
 from llamalite.claims.rules import Below, Greater, Rule
 from llamalite.claims.stages import CLEANED
 from llamalite.claims.studies_pretraining import base_run, load_trained
-from llamalite.claims.study import Finished, claim
+from llamalite.claims.study import Finished, claim, extended
 from llamalite.data_care.personal import PersonalConfig
 from llamalite.data_care.pipeline import Rules
 from llamalite.data_care.recipe import CleanConfig
@@ -53,10 +53,9 @@ def _filter_arms(preset: RunPreset) -> dict[str, RunPreset]:
     documents = pretraining_tokens(preset) // TOKENS_PER_DOCUMENT
     whole = CleanConfig(mixture=mixture, documents=documents, limit=documents)
     kept = replace(whole, rules=Rules(personal=PersonalConfig(density=0)))
-    own = {field.name: getattr(base, field.name) for field in fields(RunPreset)}
     pretrain = replace(base.pretrain, mixture=mixture)
     return {
-        name: CleanedPreset(**own, cleaned=CleanedConfig(clean, pretrain))
+        name: extended(CleanedPreset, base, cleaned=CleanedConfig(clean, pretrain))
         for name, clean in {"without": kept, "with": whole}.items()
     }
 

@@ -13,8 +13,7 @@ from llamalite.claims.reward_runs import some
 from llamalite.claims.rules import Above, Below, Greater, Rule
 from llamalite.claims.stages import GHOST_ATTENTION
 from llamalite.claims.studies_pretraining import load_trained
-from llamalite.claims.study import Finished, claim
-from llamalite.presets import RunPreset
+from llamalite.claims.study import Finished, claim, own_arm
 
 EARLY = 4
 """The turn at which the paper's model without Ghost Attention keeps to 10 % (table 30)."""
@@ -26,10 +25,6 @@ WELL = 0.3
 """How much more the tuned model must keep from turn 20 on; the paper's table has 100 % to 0. Ours,
 set when development figures of seed 0 were known (LOG.md)."""
 WITH, WITHOUT = "with", "without"
-
-
-def _own(preset: RunPreset) -> dict[str, RunPreset]:
-    return {"own": preset}
 
 
 @claim(
@@ -52,7 +47,7 @@ def _own(preset: RunPreset) -> dict[str, RunPreset]:
             Above(f"more kept from turn {LATE}", WELL),
         ),
     ),
-    arms=_own,
+    arms=own_arm,
     until=GHOST_ATTENTION,
 )
 def instructions_hold(finished: Finished) -> dict[str, Any]:

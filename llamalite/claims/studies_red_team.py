@@ -14,8 +14,7 @@ import numpy as np
 from llamalite.claims.budgets import red_team
 from llamalite.claims.reward_runs import some
 from llamalite.claims.rules import Above, Greater, Rule
-from llamalite.claims.study import Finished, claim
-from llamalite.presets import RunPreset
+from llamalite.claims.study import Finished, claim, own_arm
 from llamalite.rlhf.rounds import ROUNDS, version_stage
 from llamalite.rlhf.versions import BASELINE, VERSIONS, WITHOUT_PPO
 
@@ -29,10 +28,6 @@ NEW_TEAM = f"{LAST}, new team"
 CANDIDATES = tuple(version for version in VERSIONS if version.name != WITHOUT_PPO)
 """Attacked in turn, oldest first. No model is tuned on what was found, so none has learned from the
 prompts that it is attacked with."""
-
-
-def _own(preset: RunPreset) -> dict[str, RunPreset]:
-    return {"own": preset}
 
 
 @claim(
@@ -53,7 +48,7 @@ def _own(preset: RunPreset) -> dict[str, RunPreset]:
             Greater("rejected by the next model", "rejected by the same model"),
         ),
     ),
-    arms=_own,
+    arms=own_arm,
     until=version_stage(ROUNDS),
 )
 def red_team_finds_less(finished: Finished) -> dict[str, Any]:

@@ -13,9 +13,8 @@ import numpy as np
 
 from llamalite.claims.rules import Above, Below, Greater, Ordered, Rule
 from llamalite.claims.studies_pretraining import load_trained
-from llamalite.claims.study import Finished, claim
+from llamalite.claims.study import Finished, claim, own_arm
 from llamalite.preferences.protocol import GUIDELINES
-from llamalite.presets import RunPreset
 from llamalite.rlhf.rounds import ROUNDS, version_stage
 from llamalite.rlhf.versions import BASELINE, VERSIONS, WITHOUT_PPO
 
@@ -27,10 +26,6 @@ TAIL = 0.05
 """L10: the worst twentieth of the SFT model's replies is the bad tail."""
 FIRST, LAST = "V1", f"V{ROUNDS}"
 NUMBERS = range(1, ROUNDS + 1)
-
-
-def _own(preset: RunPreset) -> dict[str, RunPreset]:
-    return {"own": preset}
 
 
 class Judged(NamedTuple):
@@ -102,7 +97,7 @@ def judged(finished: Finished, versions: Sequence[str]) -> Judged:
             Below("added violations", COST),
         ),
     ),
-    arms=_own,
+    arms=own_arm,
     until=version_stage(ROUNDS),
 )
 def ppo_on_top(finished: Finished) -> dict[str, Any]:
@@ -137,7 +132,7 @@ def ppo_on_top(finished: Finished) -> dict[str, Any]:
             )
         ),
     ),
-    arms=_own,
+    arms=own_arm,
     until=version_stage(ROUNDS),
 )
 def climbing(finished: Finished) -> dict[str, Any]:
@@ -170,7 +165,7 @@ def climbing(finished: Finished) -> dict[str, Any]:
             Greater(f"bad tail, {BASELINE}", "bad tail, V2"),
         ),
     ),
-    arms=_own,
+    arms=own_arm,
     until=version_stage(2),
 )
 def shifting(finished: Finished) -> dict[str, Any]:

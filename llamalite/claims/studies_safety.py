@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from llamalite.claims.rules import Above, Below, GreaterApart, Rule
 from llamalite.claims.safety_data import SafetyDataConfig
 from llamalite.claims.stages import SAFETY_DATA
 from llamalite.claims.studies_pretraining import load_trained
-from llamalite.claims.study import Finished, claim
+from llamalite.claims.study import Finished, claim, extended
 from llamalite.presets import RunPreset
 from llamalite.protocols import ADVERSARIAL, BORDERLINE
 from llamalite.safety.scaling import FRACTIONS
@@ -40,10 +40,9 @@ class SafetyDataPreset(RunPreset):
 
 
 def _fractions(preset: RunPreset) -> dict[str, RunPreset]:
-    own = {field.name: getattr(preset, field.name) for field in fields(RunPreset)}
     return {
-        f"{fraction:.0%}": SafetyDataPreset(
-            **own, safety_data=SafetyDataConfig(preset.sft, fraction)
+        f"{fraction:.0%}": extended(
+            SafetyDataPreset, preset, safety_data=SafetyDataConfig(preset.sft, fraction)
         )
         for fraction in FRACTIONS
     }

@@ -9,14 +9,9 @@ from llamalite.ablations.config import ServingConfig
 from llamalite.ablations.variants import attention_variants
 from llamalite.claims.budgets import SERVING
 from llamalite.claims.rules import Above, Exact, Greater, Rule
-from llamalite.claims.study import Finished, claim
-from llamalite.presets import RunPreset
+from llamalite.claims.study import Finished, claim, own_arm
 
 SHARED = ("GQA", "MQA")
-
-
-def _own(preset: RunPreset) -> dict[str, RunPreset]:
-    return {"own": preset}
 
 
 @claim(
@@ -34,7 +29,7 @@ def _own(preset: RunPreset) -> dict[str, RunPreset]:
             *(Above(f"log throughput, {name} over MHA") for name in SHARED),
         ),
     ),
-    arms=_own,
+    arms=own_arm,
     until="world",
 )
 def serving(finished: Finished) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from llamalite.artifacts import Artifact
 from llamalite.claims.rules import Measurement, Rule
@@ -36,6 +36,7 @@ STUDY_MODULES = (
     "llamalite.claims.studies_real_models",
 )
 
+Preset = TypeVar("Preset", bound=RunPreset)
 Arms = Mapping[str, RunPreset]
 """The runs a study compares: a preset with other settings, by the arm's name."""
 
@@ -112,6 +113,17 @@ def with_settings(preset: RunPreset, **stages: Mapping[str, Any]) -> RunPreset:
     """
     changed = {stage: _replaced(preset.config(stage), new) for stage, new in stages.items()}
     return dataclasses.replace(preset, **changed)
+
+
+def own_arm(preset: RunPreset) -> Arms:
+    """The preset as it is, the only arm of a study that compares models of one run."""
+    return {"own": preset}
+
+
+def extended(kind: type[Preset], preset: RunPreset, **more: Any) -> Preset:
+    """A preset as one of a kind that says more: `extended(CleanedPreset, p, cleaned=config)`."""
+    own = {field.name: getattr(preset, field.name) for field in dataclasses.fields(RunPreset)}
+    return kind(**own, **more)
 
 
 def _replaced(config: Any, new: Mapping[str, Any]) -> Any:
