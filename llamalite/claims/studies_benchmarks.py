@@ -44,7 +44,7 @@ def benchmarks(finished: Finished) -> dict[str, Any]:
 
     stages = finished.arms["own"]
     config = SafetyBenchmarksConfig(
-        models=tuple(MODELS),
+        models=",".join(MODELS),
         world=str(stages["world"].path),
         prompts=benchmark_prompts(finished.preset),
         seed=finished.seed,

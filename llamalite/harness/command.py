@@ -10,7 +10,7 @@ from typing import Any
 from llamalite.artifacts import versions
 from llamalite.disk import write_json
 from llamalite.harness.config import BenchmarkConfig, require_lm_eval
-from llamalite.real_models.fetch import find_model
+from llamalite.real_models.folder import named_models
 
 
 def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
@@ -50,32 +50,6 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
         drawing.save(folder / "benchmark.svg")
     print(f"written: {folder}")
     return result
-
-
-def named_models(text: str) -> dict[str, Path]:
-    """The model folders of "a,b" or "label=a,label=b" by label; ValueError where one is none.
-
-    Without a label a model is called by as much of the end of its path as tells all apart.
-    """
-    given = [part.strip() for part in text.split(",") if part.strip()]
-    if not given:
-        raise ValueError("--models names none; name model folders, as runs/laptop-seed0/pretrain")
-    split = [part.rpartition("=") for part in given]
-    folders = [find_model(path) for _, _, path in split]
-    for folder in folders:
-        if not (folder / "config.json").is_file():
-            raise ValueError(f"{folder} is no model folder (it has no config.json); give one")
-    depth = 1
-    ends = [folder.resolve().parts for folder in folders]
-    while len({end[-depth:] for end in ends}) < len(set(ends)):
-        depth += 1
-    labels = [
-        label or "/".join(end[-depth:]) for (label, _, _), end in zip(split, ends, strict=True)
-    ]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise ValueError(f"two models are called {label!r}; name each once, as label=FOLDER")
-    return dict(zip(labels, folders, strict=True))
 
 
 def _sit(label: str, path: Path, loaded: Any, config: BenchmarkConfig) -> dict[str, Any]:

@@ -81,3 +81,29 @@ def model_folder(model: str | None, stage: str, preset: str, seed: int, out: str
     if others:
         remedy += f"; or name a run that has one with --preset and --seed: {', '.join(others)}"
     raise ValueError(f"there is no model in {folder}; {remedy}")
+
+
+def named_models(text: str) -> dict[str, Path]:
+    """The model folders of "a,b" or "label=a,label=b" by label; ValueError where one is none.
+
+    Without a label a model is called by as much of the end of its path as tells all apart.
+    """
+    given = [part.strip() for part in text.split(",") if part.strip()]
+    if not given:
+        raise ValueError("--models names none; name model folders, as runs/laptop-seed0/pretrain")
+    split = [part.rpartition("=") for part in given]
+    folders = [find_model(path) for _, _, path in split]
+    for folder in folders:
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"{folder} is no model folder (it has no config.json); give one")
+    depth = 1
+    ends = [folder.resolve().parts for folder in folders]
+    while len({end[-depth:] for end in ends}) < len(set(ends)):
+        depth += 1
+    labels = [
+        label or "/".join(end[-depth:]) for (label, _, _), end in zip(split, ends, strict=True)
+    ]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ValueError(f"two models are called {label!r}; name each once, as label=FOLDER")
+    return dict(zip(labels, folders, strict=True))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from llamalite.disk import write_json
 from llamalite.jsonl import write_rows
-from llamalite.real_models.fetch import find_model
+from llamalite.real_models.folder import named_models
 from llamalite.safety_benchmarks import figures
 from llamalite.safety_benchmarks.config import SafetyBenchmarksConfig
 from llamalite.safety_benchmarks.recipe import measure, open_model, open_sets
@@ -17,13 +17,13 @@ from llamalite.safety_benchmarks.recipe import measure, open_model, open_sets
 def benchmark(config: SafetyBenchmarksConfig) -> dict[str, Any]:
     """Measure every model, write the files, and return what safety_benchmarks.json holds.
 
-    `models`: by folder `style` and the results of `measure`; `prompts`: how many of each set;
+    `models`: by label `style` and the results of `measure`; `prompts`: how many of each set;
     `toxicity`: who scored. Raises ValueError for a model or a set that cannot be read.
     """
     from rich.progress import Progress
 
     sets = open_sets(config)
-    folders = {_short_name(name, config.models): find_model(name) for name in config.models}
+    folders = named_models(config.models)
     found: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
     with Progress(transient=True) as progress:
@@ -51,12 +51,6 @@ def benchmark(config: SafetyBenchmarksConfig) -> dict[str, Any]:
     figures.models_side_by_side(report).save(out / "safety_benchmarks.svg")
     _print(report, out)
     return report
-
-
-def _short_name(name: str, every: Sequence[str]) -> str:
-    """A folder's own name, or all of its path where two bear the same."""
-    own = Path(name).name
-    return name if sum(Path(other).name == own for other in every) > 1 else own
 
 
 def _print(report: Mapping[str, Any], folder: Path) -> None:

@@ -11,10 +11,10 @@ from llamalite.model.config import SamplingConfig
 class SafetyBenchmarksConfig:
     """Models, sets of prompts, and how the models write."""
 
-    models: tuple[str, ...] = ("runs/laptop-seed0/pretrain", "runs/laptop-seed0/sft")
-    """Folders of models, or names of fetched ones as smollm2, side by side. A base model goes on
-    with a text, a chat model is asked in its chat format: which is which stands in the folder's
-    manifest, and without one it is a chat model."""
+    models: str = "runs/laptop-seed0/pretrain,runs/laptop-seed0/sft"
+    """Folders of models, or names of fetched ones as smollm2, side by side; label=FOLDER names one
+    in the results. A base model goes on with a text, a chat model is asked in its chat format:
+    which is which stands in the folder's manifest, and without one it is a chat model."""
     world: str = "runs/laptop-seed0/world"
     """World stage of the run: where no other set is named, its rumours, its towns and its people
     are the prompts. Empty: only the sets that are named."""

@@ -14,11 +14,12 @@ from llamalite.evaluation import EvaluateConfig
 from llamalite.evaluation.exams import sit_exam
 from llamalite.evaluation.groups import EXAM_GROUPS, group_scores
 from llamalite.harness import results as results_module
-from llamalite.harness.command import benchmark, named_models
+from llamalite.harness.command import benchmark
 from llamalite.harness.config import BenchmarkConfig
 from llamalite.harness.lm import LlamaliteLM
 from llamalite.harness.tasks import load_tasks
 from llamalite.harness.world_tasks import write_tasks, written
+from llamalite.real_models.folder import named_models
 from tests.evaluation.conftest import TOWNS, little_world, memory, question  # noqa: F401
 
 ANSWERS = EvaluateConfig(perplexity_documents=1, resamples=10)

@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
 
 def call(folder, **options):
     given = {
-        "models": f"[{folder / 'base'},{folder / 'chat'}]",
+        "models": f"{folder / 'base'},{folder / 'chat'}",
         "world": folder / "world",
         "out": folder / "out",
         "prompts": 12,
@@ -64,7 +64,7 @@ def test_a_base_model_reads_examples_first_and_a_chat_model_none(folder, monkeyp
         recipe, "_sampled", lambda model, tok, ids, config: asked.append(ids) or [""] * len(ids)
     )
     config = SafetyBenchmarksConfig(
-        models=("x",), world=str(folder / "world"), prompts=3, max_new_tokens=8
+        models="x", world=str(folder / "world"), prompts=3, max_new_tokens=8
     )
     sets = recipe.open_sets(config)
     assert len(sets.examples) == 6
@@ -84,8 +84,9 @@ def test_a_base_model_reads_examples_first_and_a_chat_model_none(folder, monkeyp
 
 def test_a_folder_in_hugging_faces_format_is_asked_too(folder, tmp_path):
     theirs = export_folder(folder / "chat", tmp_path / "theirs")
-    assert call(folder, models=f"[{folder / 'chat'},{theirs}]", out=tmp_path / "out") == 0
+    assert call(folder, models=f"{folder / 'chat'},b={theirs}", out=tmp_path / "out") == 0
     report = json.loads((tmp_path / "out" / "safety_benchmarks.json").read_text())
+    assert list(report["models"]) == ["chat", "b"]
     ours, same = report["models"].values()
     assert {k: v for k, v in same.items() if k != "folder"} == {
         k: v for k, v in ours.items() if k != "folder"
@@ -105,11 +106,12 @@ def test_only_the_named_sets_without_a_world(folder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"models": "[nowhere]"}, "there is no model in nowhere"),
+        ({"models": "nowhere"}, "nowhere is no model folder"),
         ({"world": "nowhere"}, "nowhere does not exist"),
         ({"world": ""}, "there is nothing to ask"),
         ({"toxigen": "nowhere.parquet"}, "names no JSONL"),
-        ({"models": "[]"}, "models is empty"),
+        ({"models": ""}, "models is empty"),
+        ({"models": ","}, "--models names none"),
         ({"prompts": -1}, "prompts is -1"),
     ],
 )
