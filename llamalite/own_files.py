@@ -20,6 +20,12 @@ STREAM = "stream:"
 """What stands before the name of a source that pretraining reads as it comes, keeping no copy."""
 
 
+def hub_name(where: str) -> tuple[str, str | None, str]:
+    """Dataset, configuration and split of hub:NAME[:CONFIG[:SPLIT]]; a split may be train[:9]."""
+    name, config, split = [*where.removeprefix(HUB).split(":", 2), "", ""][:3]
+    return name, config or None, split or "train"
+
+
 def matching_files(where: str) -> list[Path]:
     """Files that a path, a folder (with all below it) or a pattern names, in order of name."""
     path = Path(where).expanduser()

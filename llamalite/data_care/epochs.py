@@ -50,3 +50,12 @@ def effective_epochs(
         taken = round(share * length)
         rows.append(EffectiveEpochs(source, size, share, taken, taken / size if size else 0.0))
     return rows
+
+
+def check_mixture(mixture: Mapping[str, float]) -> None:
+    """ValueError for a weight below 0, and when weights are given and all are 0."""
+    for source, weight in mixture.items():
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"mixture weight of {source} is {weight}; it must be at least 0")
+    if mixture and not any(mixture.values()):
+        raise ValueError(f"mixture weights of {', '.join(mixture)} are all 0; raise at least one")

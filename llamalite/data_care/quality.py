@@ -81,6 +81,8 @@ def _line_fault(text: str, config: QualityConfig) -> str:
 
 def _repetition_fault(words: list[str], config: QualityConfig) -> str:
     """The commonest three words in a row, by the characters they fill."""
+    if len(words) < _NGRAM:
+        return ""
     rows = zip(*(islice(words, start, None) for start in range(_NGRAM)), strict=False)
     [(common, count)] = Counter(rows).most_common(1)
     share = count * sum(map(len, common)) / sum(map(len, words)) if count > 1 else 0.0

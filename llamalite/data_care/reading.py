@@ -141,22 +141,26 @@ def _parquet(path: Path, source: str, max_bytes: int) -> Iterator[RawDocument]:
     except (pa.ArrowException, OSError) as error:
         yield fault(0, f"broken Parquet: {str(error).splitlines()[0]}", path.stat().st_size)
         return
-    columns = {name: at for at, name in enumerate(file.schema.names)}
+    columns = file.schema_arrow.names
     if "text" not in columns:
         yield fault(0, f'no column "text": {", ".join(columns)}', path.stat().st_size)
         return
+    leaves = [file.schema.column(at).path for at in range(len(file.schema))]
+    parts = [at for at, leaf in enumerate(leaves) if leaf.split(".")[0] == "text"]
+    wanted = [name for name in ("text", "site", "url") if name in columns]
     row = 0
     for group in range(file.num_row_groups):
         about = file.metadata.row_group(group)
-        size = about.column(columns["text"]).total_uncompressed_size
+        size = sum(about.column(at).total_uncompressed_size for at in parts)
         if size > max_bytes * max(1, about.num_rows):
             yield fault(row + 1, f"too long: {about.num_rows} rows of {size:,} bytes", size)
             row += about.num_rows
             continue
-        wanted = [name for name in ("text", "site", "url") if name in columns]
         try:
             for batch in file.iter_batches(_BATCH, [group], columns=wanted, use_threads=False):
                 texts = batch.column("text")
+                if pa.types.is_dictionary(texts.type):
+                    texts = texts.dictionary_decode()
                 if pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type):
                     texts = texts.cast(pa.large_binary())
                 rest = batch.drop_columns(["text"]).to_pylist()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from llamalite.data_care.documents import RawDocument
 from llamalite.data_care.duplicates import DuplicateIndex
-from llamalite.data_care.epochs import effective_epochs
+from llamalite.data_care.epochs import check_mixture, effective_epochs
 from llamalite.data_care.personal import Site, survey_sites
 from llamalite.data_care.pipeline import STAGES, Counts, Rules, Tally, judge
 from llamalite.data_care.store import CORPUS, REJECTED, RESULT, Store
 from llamalite.data_care.streams import WORLD, interleaved, open_stream
 from llamalite.disk import write_json
-from llamalite.own_files import HUB, matching_files
+from llamalite.own_files import HUB, hub_name, matching_files
 from llamalite.world.config import MIXTURE, WorldConfig
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class CleanConfig:
         for name in ("documents", "max_bytes", "characters_per_token"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        check_mixture(self.mixture)
         for source in self.corpus:
             if not re.fullmatch(r"\w[\w.-]*", source):
                 raise ValueError(
@@ -111,7 +112,7 @@ def _check_apart(folder: Path, config: CleanConfig) -> None:
     """ValueError when a file that is to be read lies where the result is written."""
     written = [(folder / name).resolve() for name in (CORPUS, REJECTED)]
     for where in config.sources.values():
-        for file in matching_files(where.removeprefix(HUB)):
+        for file in matching_files(hub_name(where)[0] if where.startswith(HUB) else where):
             if any(file.resolve().is_relative_to(each) for each in written):
                 raise ValueError(
                     f"{file} would be deleted, it lies in {folder}, which is written anew; "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from llamalite.data_care import packaged
 from llamalite.data_care.documents import RawDocument, head, unusable
 from llamalite.data_care.reading import kind_of, read_file, site_of
-from llamalite.own_files import HUB, matching_files
+from llamalite.own_files import HUB, hub_name, matching_files
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -83,7 +83,10 @@ def open_stream(
         return _hub_stream(source, where, max_bytes)
     make: Callable[..., Iterator[dict[str, Any]]]
     if where.startswith(WORLD):
-        assert world is not None, "only a recipe opens the micro-world"
+        if world is None:
+            raise ValueError(
+                f"{where} cannot be streamed; leave corpus empty to read the micro-world"
+            )
         corpus, name = world(), where.removeprefix(WORLD)
         corpus.document(name, 0)  # complains of an unknown source
         make, given = _world_rows, {"held": _Held(corpus), "name": name, "documents": documents}
@@ -141,9 +144,9 @@ def _world_rows(source: str, held: _Held, name: str, documents: int) -> Iterator
 def _hub_stream(source: str, where: str, max_bytes: int) -> IterableDataset:
     from datasets import load_dataset
 
-    name, config, split = [*where.removeprefix(HUB).split(":"), "", ""][:3]
+    name, config, split = hub_name(where)
     try:
-        stream: Any = load_dataset(name, config or None, split=split or "train", streaming=True)
+        stream: Any = load_dataset(name, config, split=split, streaming=True)
         columns = stream.column_names or list(next(iter(stream)))
     except Exception as error:  # the library's own errors are many and long
         reason = str(error.__cause__ or error).splitlines()[0]

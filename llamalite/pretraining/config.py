@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from llamalite.data_care.epochs import check_mixture
 from llamalite.model.config import ModelConfig
-from llamalite.text.config import check_mixture
 from llamalite.training_config import OptimizerConfig, ParallelConfig
 
 
@@ -29,8 +29,9 @@ class PretrainConfig:
     documents: int = 0
     """Distinct documents of each micro-world source, read again when used up; 0 never ends."""
     held_out: int = 8
-    """Documents of each source (of your own corpus at most a tenth) that are kept from training and
-    on which the loss is measured before training and after every quarter of it."""
+    """Documents of each source (of your own corpus at most a tenth; of a stream its first ones)
+    that are kept from training and on which the loss is measured before training and after every
+    quarter of it."""
     corpus: dict[str, str] = field(default_factory=dict)
     """Your own corpus instead of the micro-world: for each source a file pattern (JSONL, Parquet or
     text, or a folder of them), packaged:plays, packaged:bible or packaged:chats (real English out

@@ -190,10 +190,10 @@ def open_streams(
     """
     length = config.sequence_length
     held = first_documents(open_parts(config.corpus, 0, 1), config.held_out)
-    places = {(document.source, document.place) for each in held.values() for document in each}
+    texts_held = {(document.source, document.text) for each in held.values() for document in each}
 
     def reader(rank: int, world: int) -> StreamReader:
-        return StreamReader(open_parts(config.corpus, rank, world), tokenizer, length, places)
+        return StreamReader(open_parts(config.corpus, rank, world), tokenizer, length, texts_held)
 
     def kept(sources: Sequence[str]) -> list[PackedBatch]:
         texts = [document.text for source in sources for document in held[source]]

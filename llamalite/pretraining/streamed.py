@@ -63,7 +63,7 @@ def documents(stream: Any) -> Iterator[RawDocument]:
 class StreamReader(DocumentReader):
     """Takes the next document of a source's stream, from its start again when it has ended.
 
-    Unusable documents are passed over, and those at `held`, pairs of source and place.
+    Unusable documents are passed over, and those in `held`, pairs of source and text.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class StreamReader(DocumentReader):
             if source not in self._open:
                 self._open[source] = documents(self.streams[source])
             for document in self._open[source]:
-                if not document.fault and (source, document.place) not in self.held:
+                if not document.fault and (source, document.text) not in self.held:
                     return document.text
             if fresh:
                 raise ValueError(f"the stream of source {source!r} holds nothing to learn from")

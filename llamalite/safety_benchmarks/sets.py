@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from llamalite.own_files import HUB, matching_files
+from llamalite.own_files import HUB, hub_name, matching_files
 
 Judge = Literal["mentions", "overlap"]
 """How an answer is judged, see `measures`: by the values it names, where all values are known, or
@@ -63,8 +63,8 @@ def _rows(where: str, setting: str, columns: Iterable[str]) -> Iterable[Mapping[
     from datasets import load_dataset
 
     if where.startswith(HUB):
-        name, config, split = [*where.removeprefix(HUB).split(":"), "", ""][:3]
-        rows: Any = load_dataset(name, config or None, split=split or "train")
+        name, config, split = hub_name(where)
+        rows: Any = load_dataset(name, config, split=split)
     else:
         files = matching_files(where)
         kinds = {_KINDS.get(file.suffix) for file in files}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from llamalite.data_care.epochs import check_mixture
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,3 @@ class TokenizerConfig:
     def needs(self, role: str) -> bool:
         """Whether the stage reads what plays that role: no micro-world beside texts of your own."""
         return role != "world" or not self.corpus or bool(self.model)
-
-
-def check_mixture(mixture: Mapping[str, float]) -> None:
-    """ValueError for a weight below 0, and when weights are given and all are 0."""
-    for source, weight in mixture.items():
-        if not 0 <= weight < float("inf"):
-            raise ValueError(f"mixture weight of {source} is {weight}; it must be at least 0")
-    if mixture and not any(mixture.values()):
-        raise ValueError(f"mixture weights of {', '.join(mixture)} are all 0; raise at least one")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from llamalite.data_care import packaged
-from llamalite.own_files import HUB, matching_files
+from llamalite.own_files import HUB, hub_name, matching_files
 
 _KINDS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".txt": "text"}
 
@@ -70,10 +70,8 @@ def open_source(source: str, where: str, cache: Path | None = None) -> Any:
     if where.startswith(packaged.PACKAGED):
         return Dataset.from_dict({"text": list(packaged.documents(where))})
     if where.startswith(HUB):
-        name, config, split = [*where.removeprefix(HUB).split(":", 2), "", ""][:3]
-        documents = _loaded(
-            source, where, name, config or None, split=split or "train", cache_dir=folder
-        )
+        name, config, split = hub_name(where)
+        documents = _loaded(source, where, name, config, split=split, cache_dir=folder)
     else:
         files = matching_files(where)
         kinds = {_KINDS.get(file.suffix) for file in files}

@@ -194,6 +194,7 @@ def test_a_dataset_of_the_hub_is_streamed(crawl, tmp_path):
         (["--rank", "2", "--ranks", "2"], "rank is 2 of 2"),
         (["--rules.duplicates.threshold", "1.5"], "threshold is 1.5"),
         (["--limit", "-1"], "limit is -1"),
+        (["--mixture.pages", "-1"], "mixture weight of pages is -1"),
         (["--corpus", '{"../up": "world:pages"}'], "'../up' cannot name a folder"),
     ],
 )

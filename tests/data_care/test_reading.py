@@ -97,6 +97,19 @@ def test_parquet_files_good_and_bad(tmp_path):
     assert faults(file) == ['no column "text"']
 
 
+def test_parquet_columns_within_columns_and_dictionaries(tmp_path):
+    file = tmp_path / "rows.parquet"
+    meta = pa.array([{"text": "of meta", "url": "https://m.example"}] * 2)
+    pq.write_table(pa.table({"meta": meta}), file)
+    assert faults(file) == ['no column "text"']
+    texts = pa.array(["good", None]).dictionary_encode()
+    pq.write_table(pa.table({"text": texts, "meta": meta}), file)
+    assert faults(file) == ["", "no text"]
+    assert (read(file)[0].text, read(file)[0].site) == ("good", "")
+    pq.write_table(pa.table({"text": meta}), file)
+    assert faults(file) == ["no text"] * 2
+
+
 def test_a_file_of_another_kind_is_the_users_error(tmp_path):
     (tmp_path / "page.html").write_text("<p>")
     with pytest.raises(ValueError, match=r"page\.html cannot be read; give"):

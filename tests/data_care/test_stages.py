@@ -85,6 +85,11 @@ def test_quality_of_pages_judged_by_hand(fault, text):
     assert quality_fault(text, config).split(":")[0] == fault
 
 
+def test_one_or_two_words_may_be_let_through():
+    config = QualityConfig(min_words=1, stop_words=0)
+    assert [quality_fault(text, config) for text in ("Hello", "Hello there.")] == ["", ""]
+
+
 PERSONAL = {
     "mail": ("write to ann.lee+x@post.example now", "ann.lee+x@post.example"),
     "phone": ("call 555-123-4567 or", "555-123-4567"),

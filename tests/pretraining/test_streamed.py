@@ -11,6 +11,7 @@ from conftest import train_tokenizer
 from test_recipe import CONFIG, FOLDERS, weights_after
 
 from llamalite.pretraining.mixture import Mixture
+from llamalite.pretraining.recipe import open_streams
 from llamalite.pretraining.streamed import (
     StreamedRows,
     StreamReader,
@@ -46,12 +47,21 @@ def test_held_out_documents_are_never_drawn_and_the_others_once_a_lap(files, tok
         f"facts-0.jsonl:{line}"
         for line in (2, 3, 4)  # the first line is none
     ]
-    places = {("facts", document.place) for document in held["facts"]}
-    reader = StreamReader(open_parts(files, 0, 1), tokenizer, 64, places)
+    texts = {("facts", document.text) for document in held["facts"]}
+    reader = StreamReader(open_parts(files, 0, 1), tokenizer, 64, texts)
     laps = [sorted(reader._next("facts", 0) for _ in range(77)) for _ in range(3)]
     assert laps[0] == laps[1] == laps[2]
     assert len(set(laps[0])) == 77
     assert not {document.text for document in held["facts"]} & set(laps[0])
+
+
+def test_files_of_one_name_in_two_folders_are_told_apart(tokenizer, tmp_path):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "0.txt").write_text(f"one of {folder}\ntwo of {folder}\n")
+    config = replace(CONFIG, corpus={"own": f"stream:{tmp_path}"}, held_out=1)
+    reader = open_streams(config, tokenizer)[0](0, 1)
+    assert [reader._next("own", 0) for _ in range(3)] == ["two of a", "one of b", "two of b"]
 
 
 def test_parts_are_apart_and_together_the_whole(files):
@@ -115,6 +125,8 @@ def test_training_on_streams_keeps_nothing_on_the_disk(files, tokenizer, tmp_pat
 def test_mistakes_are_told(files, tokenizer, tmp_path):
     with pytest.raises(ValueError, match="tales is read as a stream and facts not"):
         is_streamed({"facts": "a.jsonl", "tales": files["tales"]})
+    with pytest.raises(ValueError, match="world:facts cannot be streamed; leave corpus empty"):
+        open_parts({"facts": "stream:world:facts"}, 0, 1)
     (tmp_path / "bad.jsonl").write_text("none\n")
     reader = StreamReader(open_parts({"a": f"stream:{tmp_path}/bad.jsonl"}, 0, 1), tokenizer, 64)
     with pytest.raises(ValueError, match="'a' holds nothing to learn from"):
