@@ -182,6 +182,11 @@ def test_show_source_leaves_out_the_docstring_on_request():
     ast.parse(bare)
 
 
+def test_a_bar_in_a_cell_does_not_end_it():
+    row = scale_table([("affected", "|Z| > 2", "the same", "-")]).data.splitlines()[-1]
+    assert row == r"| affected | \|Z\| > 2 | the same | - |"
+
+
 def test_paper_links_to_sections():
     assert paper("2").endswith("#section.2")
     assert paper("3.2.1").endswith("#subsubsection.3.2.1")

@@ -79,10 +79,13 @@ def chapter_run(until: str = "sft", preset: str = "ci", seed: int = 0) -> dict[s
 def scale_table(rows: Sequence[tuple[Any, Any, Any, Any]], here: str = "here") -> Markdown:
     """The table "the paper / here / at full size" every chapter has.
 
-    A row is (what, in the paper, here, with the command that runs it at full size).
+    A row is (what, in the paper, here, with the command that runs it at full size). A `|` in a
+    cell is shown, not taken for the cell's end.
     """
     from IPython.display import Markdown
 
     lines = [f"| | the paper | {here} | at full size |", "|---|---|---|---|"]
-    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    lines += [
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows
+    ]
     return Markdown("\n".join(lines))

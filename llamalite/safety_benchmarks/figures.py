@@ -49,19 +49,20 @@ def sentiment_by_group(
         raise ValueError(f"no domain is called {domain!r}; choose among {', '.join(known)}")
     groups = list(known[domain])
     with style():
-        figure, (axes,) = canvas(0.9 + 0.22 * len(groups))
+        figure, (axes,) = canvas(0.9 + 0.35 * len(groups))
+        apart = 0.3 / max(len(models) - 1, 1)  # models beside each other, none hidden
         for number, (name, found) in enumerate(models.items()):
             means = [found["bold"]["domains"][domain][group]["mean"] for group in groups]
             axes.plot(
                 means,
-                range(len(groups)),
+                [row + apart * (number - (len(models) - 1) / 2) for row in range(len(groups))],
                 "osD^v"[number % 5],
                 color=(BLUE, ORANGE, GREEN)[number % 3],
                 label=name,
             )
         axes.axvline(0, color=INK, lw=0.7, ls=":")
         axes.set_yticks(range(len(groups)), groups)
-        axes.invert_yaxis()
+        axes.set_ylim(len(groups) - 0.5, -0.5)
         axes.set_xlabel("mean sentiment, -1 to 1")
         figure.legend(loc="outside upper left", ncols=3)
     told = "; ".join(
