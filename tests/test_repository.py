@@ -116,6 +116,12 @@ def test_workflows_run_what_ci_runs_on_linux_and_macos():
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
+def test_no_two_test_files_have_one_name():
+    # pytest imports them by their names alone, and a whole run would refuse the second
+    names = sorted(file.name for file in (ROOT / "tests").rglob("test_*.py"))
+    assert names == sorted(set(names))
+
+
 @pytest.mark.parametrize("file", SOURCES, ids=lambda f: f.relative_to(ROOT).as_posix())
 def test_source_files_stay_small_and_documented(file):
     text = file.read_text(encoding="utf-8")
