@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from llamalite.ablations.throughput import by_kv_heads
-from llamalite.ablations.variants import with_context
+from llamalite.ablations.variants import by_kv_heads, with_context
 from llamalite.disk import write_json
 from llamalite.presets import MODELS, RunPreset, get_preset
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llamalite.ablations.config import ServingConfig
-from llamalite.ablations.variants import attention_variants, with_kv_heads
+from llamalite.ablations.variants import by_kv_heads
 from llamalite.disk import write_json
-from llamalite.model.config import ModelConfig
 from llamalite.presets import get_preset
 
 if TYPE_CHECKING:
@@ -47,17 +46,10 @@ def throughput(config: ThroughputConfig) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "throughput.json", found)
     drawing = batch_curves(found, config.budget_mib)
-    (folder / "throughput.svg").write_text(drawing.svg(), encoding="utf-8")
+    drawing.save(folder / "throughput.svg")
     _print(console, found)
     console.print(f"written: {folder}", soft_wrap=True)
     return found
-
-
-def by_kv_heads(model: ModelConfig, kv_heads: tuple[int, ...]) -> dict[str, ModelConfig]:
-    """Equally large models by the name of their attention, or by the numbers of heads asked for."""
-    if not kv_heads:
-        return attention_variants(model)
-    return {f"{heads} kv heads": with_kv_heads(model, heads) for heads in kv_heads}
 
 
 def batch_curves(found: Mapping[str, Mapping[str, Any]], budget_mib: int) -> Drawing:

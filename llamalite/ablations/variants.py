@@ -46,6 +46,13 @@ def attention_variants(model: ModelConfig) -> dict[str, ModelConfig]:
     return {name: with_kv_heads(model, kv_heads) for name, kv_heads in heads.items()}
 
 
+def by_kv_heads(model: ModelConfig, kv_heads: tuple[int, ...]) -> dict[str, ModelConfig]:
+    """Equally large models by the name of their attention, or by the numbers of heads asked for."""
+    if not kv_heads:
+        return attention_variants(model)
+    return {f"{heads} kv heads": with_kv_heads(model, heads) for heads in kv_heads}
+
+
 def with_context(pretrain: PretrainConfig, context: int) -> PretrainConfig:
     """The run with rows of another length, and as many tokens a step and in all (table 16).
 

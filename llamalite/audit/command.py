@@ -55,10 +55,10 @@ def audit(config: AuditConfig) -> dict[str, Any]:
 
     from llamalite.audit import figures
     from llamalite.audit.recipe import open_corpus
-    from llamalite.audit.tally import Auditor, Tally
+    from llamalite.audit.tally import Tally
 
     corpus = open_corpus(config.corpus, config.documents, config.every, config.toxicity)
-    auditor = Auditor(corpus.toxicity, corpus.language, corpus.axes)
+    auditor = corpus.auditor
     whole, sources = Tally(), dict[str, Tally]()
     judged = hits = known = both = 0
     worst: list[tuple[float, int, dict[str, Any]]] = []
@@ -83,10 +83,10 @@ def audit(config: AuditConfig) -> dict[str, Any]:
     result = {
         "corpus": config.corpus,
         "detectors": {"toxicity": auditor.toxicity.name, "language": auditor.language.name},
-        **whole.result(corpus.axes),
+        **whole.result(auditor.axes),
     }
     if len(sources) > 1:
-        result["sources"] = {name: each.result(corpus.axes) for name, each in sources.items()}
+        result["sources"] = {name: each.result(auditor.axes) for name, each in sources.items()}
     if judged:
         result["toxicity_truth"] = {
             "share": round(known / judged, 6),

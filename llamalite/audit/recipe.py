@@ -7,7 +7,7 @@ generators did is known, so the audit itself can be audited.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -48,13 +48,11 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True)
 class AuditedCorpus:
-    """Documents to audit, how many, and what suits them."""
+    """Documents to audit, how many, and the lists and detectors that suit them."""
 
     size: int
     documents: Iterator[Read]
-    axes: Mapping[str, Axis]
-    toxicity: Detector
-    language: Detector
+    auditor: Auditor
 
 
 def open_corpus(
@@ -81,9 +79,7 @@ def open_corpus(
     return AuditedCorpus(
         len(places),
         (Read(rows[place]["text"] or "", where) for place in places),
-        AXES,
-        given or packaged_word_list(),
-        packaged_languages(),
+        Auditor(given or packaged_word_list(), packaged_languages()),
     )
 
 
@@ -91,7 +87,6 @@ def world_corpus(world: World, documents: int, given: Detector | None = None) ->
     """The micro-world's corpus: documents of each source by its share of an ordinary mixture."""
     total = sum(world.mixture.values())
     counts = {name: round(documents * weight / total) for name, weight in world.mixture.items()}
-    other = another(world)
     return AuditedCorpus(
         sum(counts.values()),
         (
@@ -99,9 +94,7 @@ def world_corpus(world: World, documents: int, given: Detector | None = None) ->
             for source, count in counts.items()
             for made in (world.document(source, index) for index in range(count))
         ),
-        AXES | world_axes(world),
-        given or world_toxicity(other),
-        world_languages(other),
+        world_auditor(world, given),
     )
 
 
@@ -110,10 +103,11 @@ def another(world: World) -> World:
     return World(replace(world.config, seed=world.config.seed + ANOTHER))
 
 
-def world_auditor(world: World) -> Auditor:
-    """The lists and detectors that suit a micro-world."""
+def world_auditor(world: World, given: Detector | None = None) -> Auditor:
+    """The lists and detectors that suit a micro-world, or another detector of toxicity."""
     other = another(world)
-    return Auditor(world_toxicity(other), world_languages(other), AXES | world_axes(world))
+    toxicity = given or world_toxicity(other)
+    return Auditor(toxicity, world_languages(other), AXES | world_axes(world))
 
 
 def world_axes(world: World) -> dict[str, Axis]:

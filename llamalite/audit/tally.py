@@ -55,7 +55,7 @@ class Auditor:
     def __init__(
         self, toxicity: Detector, language: Detector, axes: Mapping[str, Axis] = AXES
     ) -> None:
-        self.toxicity, self.language = toxicity, language
+        self.toxicity, self.language, self.axes = toxicity, language, axes
         self._axes = {
             axis: {
                 descriptor: [tuple(form.split()) for form in forms]

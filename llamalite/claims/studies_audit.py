@@ -139,12 +139,11 @@ def _toxic_arms(preset: RunPreset) -> dict[str, RunPreset]:
 )
 def toxicity(finished: Finished) -> dict[str, Any]:
     """The audit against the truth, and by statement how often each model is right."""
-    from llamalite.audit.recipe import world_auditor, world_corpus
+    from llamalite.audit.recipe import world_corpus
 
     world = open_world(finished.arms["with"])
-    auditor = world_auditor(world)
     corpus = world_corpus(world, 2 * audited_documents(finished.preset))
-    read = [(each.toxic, auditor.read(each.text).toxic) for each in corpus.documents]
+    read = [(each.toxic, corpus.auditor.read(each.text).toxic) for each in corpus.documents]
     found: dict[str, Any] = {
         "toxic share": sum(bool(truth) for truth, _ in read) / len(read),
         "toxic share found": sum(flagged for _, flagged in read) / len(read),
@@ -196,15 +195,14 @@ def languages(finished: Finished) -> dict[str, Any]:
     Nats of a Lumo sentence, and of a token of an English document. The sentences' English, which
     no rule asks about, stands beside them: sentences of this kind are as rare in English.
     """
-    from llamalite.audit.recipe import ENGLISH, LUMO, world_auditor, world_corpus
+    from llamalite.audit.recipe import ENGLISH, LUMO, world_corpus
     from llamalite.audit.tally import audited
     from llamalite.evaluation.perplexity import document_nats
 
     world = open_world(finished.arms[MOSTLY])
-    texts = [
-        read.text for read in world_corpus(world, audited_documents(finished.preset)).documents
-    ]
-    share = audited(texts, world_auditor(world)).result()["languages"]["text"]
+    corpus = world_corpus(world, audited_documents(finished.preset))
+    texts = [read.text for read in corpus.documents]
+    share = audited(texts, corpus.auditor).result()["languages"]["text"]
     known = lumo_share(texts)
     found: dict[str, Any] = {
         "English share of the text": share[ENGLISH],

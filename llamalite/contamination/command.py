@@ -100,7 +100,7 @@ def measure(config: ContaminationConfig) -> dict[str, Any]:
         write_rejected(folder / "rejected.jsonl", rejected)
     if found:
         drawing = subset_scores(found)
-        (folder / "contamination.svg").write_text(drawing.svg(), encoding="utf-8")
+        drawing.save(folder / "contamination.svg")
     _print(result, found, folder)
     return result
 

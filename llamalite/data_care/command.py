@@ -21,7 +21,7 @@ def clean(config: CleanConfig) -> dict[str, Any]:
 
     folder = Path(config.out)
     result = clean_into(folder, config, progress=True)
-    (folder / "clean.svg").write_text(cleaning(result).svg(), encoding="utf-8")
+    cleaning(result).save(folder / "clean.svg")
     _tell(result, folder)
     return result
 
