@@ -108,7 +108,9 @@ def _settings(config: Namespace, stages: Sequence[Stage]) -> RunPreset:
     """The preset with the overrides of the command line."""
     preset = get_preset(config.preset)
     named = [stage.kind for stage in stages]
-    return replace(preset, **{kind: instance(preset.config(kind), config[kind]) for kind in named})
+    return replace(
+        preset, **{kind: instance(type(preset.config(kind)), config[kind]) for kind in named}
+    )
 
 
 # --- run, and a verb per stage -----------------------------------------------------------------
@@ -213,7 +215,7 @@ def _chat(config: Namespace) -> None:
     from llamalite.real_models.folder import model_folder
 
     folder = model_folder(config.model, config.stage, config.preset, config.seed, config.out)
-    chat(folder, ChatConfig(**settings_of(ChatConfig, config)), config.seed)
+    chat(folder, settings_of(ChatConfig, config), config.seed)
 
 
 def _build_claims(parser: Parser, arguments: Sequence[str]) -> None:
@@ -251,14 +253,10 @@ def _build_plan(parser: Parser, arguments: Sequence[str]) -> None:
 
 
 def _plan(config: Namespace) -> None:
-    from llamalite.model.config import ModelConfig
     from llamalite.plan import PlanConfig
     from llamalite.plan_tables import print_plan
 
-    settings = settings_of(PlanConfig, config)
-    if settings["model"] is not None:
-        settings["model"] = instance(ModelConfig(), settings["model"])
-    print_plan(PlanConfig(**settings), as_json=config.json)
+    print_plan(settings_of(PlanConfig, config), as_json=config.json)
 
 
 def _build_fetch(parser: Parser, arguments: Sequence[str]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from jsonargparse import Namespace
 
@@ -23,17 +23,20 @@ class Verb:
     run: Callable[[Namespace], None]
 
 
-def instance(default: Any, value: Any) -> Any:
-    """A parsed namespace as the frozen dataclass it stands for (which checks its own values)."""
+def instance(hint: Any, value: Any) -> Any:
+    """A parsed namespace as the dataclass its type hint names (which checks its own values)."""
     if not isinstance(value, Namespace):
         return value
-    fields = {key: instance(getattr(default, key, None), item) for key, item in vars(value).items()}
-    return type(default)(**fields)
+    [kind] = [each for each in (hint, *get_args(hint)) if is_dataclass(each)]
+    return settings_of(kind, value)
 
 
-def settings_of(kind: type[Any], config: Namespace) -> dict[str, Any]:
-    """What the command line says of a dataclass's fields, among a verb's other arguments."""
-    return {field.name: config[field.name] for field in fields(kind)}
+def settings_of(kind: Any, config: Namespace) -> Any:
+    """A dataclass of what the command line says of its fields, among a verb's other arguments."""
+    hints = get_type_hints(kind)
+    return kind(
+        **{each.name: instance(hints[each.name], config[each.name]) for each in fields(kind)}
+    )
 
 
 def tool(name: str, summary: str, config: str, function: str) -> Verb:
@@ -46,14 +49,7 @@ def tool(name: str, summary: str, config: str, function: str) -> Verb:
         parser.add_class_arguments(_imported(config))
 
     def run(settings: Namespace) -> None:
-        made = _imported(config)
-        defaults = {
-            each.name: each.default if each.default_factory is MISSING else each.default_factory()
-            for each in fields(made)
-        }
-        own = settings_of(made, settings)
-        given = {key: instance(defaults[key], value) for key, value in own.items()}
-        _imported(function)(made(**given))
+        _imported(function)(settings_of(_imported(config), settings))
 
     return Verb(name, summary, build, run)
 
