@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,16 @@ def hub_name(where: str) -> tuple[str, str | None, str]:
     """Dataset, configuration and split of hub:NAME[:CONFIG[:SPLIT]]; a split may be train[:9]."""
     name, config, split = [*where.removeprefix(HUB).split(":", 2), "", ""][:3]
     return name, config or None, split or "train"
+
+
+@contextmanager
+def read_by_datasets(what: str) -> Iterator[None]:
+    """Say in one line what `datasets` cannot read and why; its own errors are many and long."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise ValueError(f"cannot read {what}: {reason}") from None
 
 
 def matching_files(where: str) -> list[Path]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from llamalite.data_care import packaged
 from llamalite.data_care.documents import RawDocument, head, unusable
 from llamalite.data_care.reading import kind_of, read_file, site_of
-from llamalite.own_files import HUB, hub_name, matching_files
+from llamalite.own_files import HUB, hub_name, matching_files, read_by_datasets
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -145,12 +145,9 @@ def _hub_stream(source: str, where: str, max_bytes: int) -> IterableDataset:
     from datasets import load_dataset
 
     name, config, split = hub_name(where)
-    try:
+    with read_by_datasets(f"{where!r}, the corpus of {source!r}"):
         stream: Any = load_dataset(name, config, split=split, streaming=True)
         columns = stream.column_names or list(next(iter(stream)))
-    except Exception as error:  # the library's own errors are many and long
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise ValueError(f"cannot read {where!r}, the corpus of {source!r}: {reason}") from None
     if "text" not in columns:
         raise ValueError(
             f'the corpus of source {source!r} has no column "text", only {", ".join(columns)}; '

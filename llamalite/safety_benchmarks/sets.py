@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from llamalite.own_files import HUB, hub_name, matching_files
+from llamalite.own_files import HUB, hub_name, matching_files, read_by_datasets
 
 Judge = Literal["mentions", "overlap"]
 """How an answer is judged, see `measures`: by the values it names, where all values are known, or
@@ -62,9 +62,11 @@ def _rows(where: str, setting: str, columns: Iterable[str]) -> Iterable[Mapping[
     """Rows of files, or of the hub, that have these columns."""
     from datasets import load_dataset
 
+    told = f"{where!r}, the set {setting}"
     if where.startswith(HUB):
         name, config, split = hub_name(where)
-        rows: Any = load_dataset(name, config, split=split)
+        with read_by_datasets(told):
+            rows: Any = load_dataset(name, config, split=split)
     else:
         files = matching_files(where)
         kinds = {_KINDS.get(file.suffix) for file in files}
@@ -73,13 +75,9 @@ def _rows(where: str, setting: str, columns: Iterable[str]) -> Iterable[Mapping[
                 f"{setting} is {where!r}, which names no JSONL or Parquet files of one kind; "
                 f"found {sorted({file.suffix for file in files}) or 'none'}"
             )
-        try:
-            rows = load_dataset(
-                str(kinds.pop()), data_files=[str(file) for file in files], split="train"
-            )
-        except Exception as error:  # the library's own errors are many and long
-            reason = str(error.__cause__ or error).splitlines()[0]
-            raise ValueError(f"cannot read {where!r}, the set {setting}: {reason}") from None
+        names = [str(file) for file in files]
+        with read_by_datasets(told):
+            rows = load_dataset(str(kinds.pop()), data_files=names, split="train")
     missing = [name for name in columns if name not in rows.column_names]
     if missing or not len(rows):
         raise ValueError(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from llamalite.data_care import packaged
-from llamalite.own_files import HUB, hub_name, matching_files
+from llamalite.own_files import HUB, hub_name, matching_files, read_by_datasets
 
 _KINDS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".txt": "text"}
 
@@ -64,14 +64,16 @@ class FileCorpus:
 
 def open_source(source: str, where: str, cache: Path | None = None) -> Any:
     """A dataset with a column "text": files of a pattern, packaged text, or of the hub."""
-    from datasets import Dataset
+    from datasets import Dataset, load_dataset
 
     folder = str(cache) if cache else None
+    told = f"{where!r}, the corpus of {source!r}"
     if where.startswith(packaged.PACKAGED):
         return Dataset.from_dict({"text": list(packaged.documents(where))})
     if where.startswith(HUB):
         name, config, split = hub_name(where)
-        documents = _loaded(source, where, name, config, split=split, cache_dir=folder)
+        with read_by_datasets(told):
+            documents: Any = load_dataset(name, config, split=split, cache_dir=folder)
     else:
         files = matching_files(where)
         kinds = {_KINDS.get(file.suffix) for file in files}
@@ -86,7 +88,8 @@ def open_source(source: str, where: str, cache: Path | None = None) -> Any:
             raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
         kind = str(kinds.pop())
         names = [str(file) for file in files]
-        documents = _loaded(source, where, kind, data_files=names, split="train", cache_dir=folder)
+        with read_by_datasets(told):
+            documents = load_dataset(kind, data_files=names, split="train", cache_dir=folder)
     if "text" not in documents.column_names:
         raise ValueError(
             f'the corpus of source {source!r} has no column "text", only '
@@ -96,14 +99,3 @@ def open_source(source: str, where: str, cache: Path | None = None) -> Any:
     if not any(row["text"] and row["text"].strip() for row in documents):
         raise ValueError(f"the corpus of source {source!r} is empty; add text to {where}")
     return documents
-
-
-def _loaded(source: str, where: str, *what: Any, **more: Any) -> Any:
-    """What `datasets` makes of it; its own errors, many and long, in one line."""
-    from datasets import load_dataset
-
-    try:
-        return load_dataset(*what, **more)
-    except Exception as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise ValueError(f"cannot read {where!r}, the corpus of {source!r}: {reason}") from None
