@@ -81,7 +81,7 @@ import sys
 sys.path += {folders!r}
 from pathlib import Path
 from test_recipe import *
-from conftest import Corpus, train_tokenizer
+from made_up import Corpus, train_tokenizer
 corpus = Corpus()
 tokenizer = train_tokenizer(corpus)
 config = replace(CONFIG, model=replace(CONFIG.model, n_layers=1), tokens=10 * 8 * 64)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import train_tokenizer
+from made_up import Corpus, train_tokenizer
 from test_recipe import CONFIG, FOLDERS, weights_after
 
 from llamalite.pretraining.mixture import Mixture
@@ -135,8 +135,6 @@ def test_mistakes_are_told(files, tokenizer, tmp_path):
 
 def one_of_two(rank, files, store, results):
     """A process that reads three steps, saves, reads on, and goes back to read on once more."""
-    from conftest import Corpus
-
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{store}", rank=rank, world_size=2
     )
