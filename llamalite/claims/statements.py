@@ -95,8 +95,8 @@ D1 | fig 21 | RLHF flattens Self-BLEU against temperature for factual prompts an
     for creative ones
 D2 | 5.1 | about 1,000 dated SFT examples teach the model to answer as of a date
 D3 | table 15 | tool calls appear without ever being annotated, and calculators lift arithmetic
-W1 | 2.2 | our implementation computes the same function as the reference on real Llama-
-    architecture GQA weights
+W1 | 2.2 | our implementation computes the same function as the reference on real GQA weights of
+    the Llama architecture
 W2 | table 8 | a safety reward model with human-scored replies ranks held-out human judgements,
     more so with the rating margin
 W3 | fig 7 | best-of-N under that reward model lowers harm on real red-team prompts

@@ -6,16 +6,14 @@ Small settings of each stage stand in its own tests.
 from __future__ import annotations
 
 import importlib
-import os
-import socket
 import sys
-import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from deadly import PATIENCE, arm_recipe
+from deadly import arm_recipe
+from launched import join_run, run_together
 
 from llamalite.artifacts import Artifact, Draft, write_json
 from llamalite.preferences.config import PreferencesConfig
@@ -61,43 +59,19 @@ def start(world, inputs, out, stages, victim=None, kill_at="", at_call=0):
     `victim` kills itself at a station of the last stage (see `deadly.arm_recipe`); the others are
     then ended, as a launcher does.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = []
-    for rank in range(world):
-        deadly = (kill_at, at_call) if rank == victim else ("", 0)
-        given = (rank, world, port, inputs, out, stages, *deadly)
-        processes.append(safety_run.SERVER.Process(target=process, args=given, daemon=True))
-    for each in processes:
-        each.start()
-    deadline = time.monotonic() + PATIENCE
-    while any(p.exitcode is None for p in processes) and time.monotonic() < deadline:
-        if any(p.exitcode for p in processes):
-            break
-        time.sleep(0.05)
-    for each in processes:
-        each.kill()
-        each.join()
+
+    def arguments(rank):
+        return inputs, out, stages, *((kill_at, at_call) if rank == victim else ("", 0))
+
+    codes = run_together(safety_run.SERVER, process, world, arguments)
     said = "".join(error.read_text() for error in out.glob("error-*.txt"))
     assert victim is not None or not said, said
-    return [each.exitcode for each in processes]
+    return codes
 
 
 def process(rank, world, port, inputs, out, stages, kill_at, at_call):
     """What a launcher such as torchrun would do for one process, and the pipeline for a stage."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    if world > 1:
-        os.environ |= {
-            "TORCHELASTIC_RUN_ID": "tests",
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": str(world),
-            "LOCAL_WORLD_SIZE": str(world),
-            "GROUP_RANK": "0",
-        }
+    join_run(rank, world, port)
     torch.set_num_threads(1)
     try:
         for stage in stages:

@@ -98,18 +98,9 @@ def main(folder: Path, data_parallel: int, tensor_parallel: int, steps: int, rec
 
 def process(rank: int, world: int, port: int, errors: Path, arguments: tuple) -> None:
     """What a launcher such as torchrun would do for one process."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    if world > 1:
-        os.environ |= {
-            "TORCHELASTIC_RUN_ID": "tests",
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": str(world),
-            "LOCAL_WORLD_SIZE": str(world),
-            "GROUP_RANK": "0",
-        }
+    from launched import join_run  # torchrun, which runs this file alone, does not find it
+
+    join_run(rank, world, port)
     try:
         main(*arguments)
     except BaseException:

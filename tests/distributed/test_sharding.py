@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
-import socket
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from deadly import PATIENCE
+from launched import run_together
 from safetensors.torch import load_file
 from sharded_run import process
 
@@ -27,24 +25,8 @@ def train(
 ) -> list[float]:
     """Losses of a run, step by step, of this and of earlier runs in the folder."""
     world = data_parallel * tensor_parallel
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     arguments = (folder, data_parallel, tensor_parallel, steps, recompute)
-    processes = [
-        SERVER.Process(target=process, args=(rank, world, port, folder, arguments), daemon=True)
-        for rank in range(world)
-    ]
-    for each in processes:
-        each.start()
-    deadline = time.monotonic() + PATIENCE
-    while any(p.exitcode is None for p in processes) and time.monotonic() < deadline:
-        if any(p.exitcode for p in processes):
-            break
-        time.sleep(0.05)
-    codes = [p.exitcode for p in processes]
-    for each in processes:
-        each.kill()
+    codes = run_together(SERVER, process, world, lambda _: (folder, arguments))
     assert codes == [0] * world, "".join(e.read_text() for e in folder.glob("error-*.txt")) or codes
     with (folder / "metrics.csv").open() as stream:
         return [float(row["loss"]) for row in csv.DictReader(stream)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import traceback
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from launched import join_run
 from safetensors.torch import save_file
 from tiny import CPU, LETTERS, make_policy, make_prompts, make_tokenizer, settings
 
@@ -67,18 +67,7 @@ def main(folder: Path, processes: int) -> None:
 
 def process(rank: int, world: int, port: int, folder: Path) -> None:
     """What a launcher such as torchrun would do for one process."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    if world > 1:
-        os.environ |= {
-            "TORCHELASTIC_RUN_ID": "tests",
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": str(world),
-            "LOCAL_WORLD_SIZE": str(world),
-            "GROUP_RANK": "0",
-        }
+    join_run(rank, world, port)
     try:
         main(folder, world)
     except BaseException:

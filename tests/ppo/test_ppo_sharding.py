@@ -3,12 +3,10 @@
 import csv
 import json
 import multiprocessing
-import socket
-import time
 
 import pytest
 import torch
-from deadly import PATIENCE
+from launched import run_together
 from safetensors.torch import load_file
 from sharded_ppo_run import process
 
@@ -17,23 +15,7 @@ SERVER = multiprocessing.get_context("forkserver")
 
 def tune(folder, world):
     folder.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = [
-        SERVER.Process(target=process, args=(rank, world, port, folder), daemon=True)
-        for rank in range(world)
-    ]
-    for each in processes:
-        each.start()
-    deadline = time.monotonic() + PATIENCE
-    while any(p.exitcode is None for p in processes) and time.monotonic() < deadline:
-        if any(p.exitcode for p in processes):
-            break
-        time.sleep(0.05)
-    codes = [p.exitcode for p in processes]
-    for each in processes:
-        each.kill()
+    codes = run_together(SERVER, process, world, lambda _: (folder,))
     assert codes == [0] * world, "".join(e.read_text() for e in folder.glob("error-*.txt")) or codes
     tables = []
     for name in ("iterations.csv", "metrics.csv"):

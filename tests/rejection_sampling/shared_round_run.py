@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from deadly import PATIENCE, arm_recipe
+from deadly import arm_recipe
+from launched import join_run, run_together
 from rejection_run import CONFIG, SERVER, letters
 
 from llamalite.artifacts import Artifact, Draft, write_json
@@ -34,51 +32,21 @@ def start(world, folders, prompts, out, victim=None, kill_at="", at_call=0):
     ended, as a launcher does.
     """
     (out / "work").mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = [
-        SERVER.Process(
-            target=process,
-            args=(
-                *(rank, world, port, folders, prompts, out),
-                *((kill_at, at_call) if rank == victim else ("", 0)),
-            ),
-            daemon=True,
-        )
-        for rank in range(world)
-    ]
-    for each in processes:
-        each.start()
-    deadline = time.monotonic() + PATIENCE
-    while any(p.exitcode is None for p in processes) and time.monotonic() < deadline:
-        if any(p.exitcode for p in processes):
-            break
-        time.sleep(0.05)
-    for each in processes:
-        each.kill()
-        each.join()
+
+    def arguments(rank):
+        return folders, prompts, out, *((kill_at, at_call) if rank == victim else ("", 0))
+
+    codes = run_together(SERVER, process, world, arguments)
     said = "".join(error.read_text() for error in out.glob("error-*.txt"))
     assert victim is not None or not said, said
     for error in out.glob("error-*.txt"):  # who was cut off while it talked to the victim
         error.unlink()
-    return [each.exitcode for each in processes]
+    return codes
 
 
 def process(rank, world, port, folders, prompts, out, kill_at, at_call):
     """What a launcher such as torchrun would do for one process; it notes what it has sampled."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    if world > 1:
-        os.environ |= {
-            "TORCHELASTIC_RUN_ID": "tests",
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": str(world),
-            "LOCAL_WORLD_SIZE": str(world),
-            "GROUP_RANK": "0",
-        }
+    join_run(rank, world, port)
     torch.set_num_threads(1)
     arm_recipe(recipe, kill_at, at_call)
     note(recipe, "sample_candidates", lambda *given: [prompt.id for prompt in given[2]], out, rank)

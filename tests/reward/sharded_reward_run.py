@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from launched import join_run
 from pairs import CPU, settings
 
 from llamalite.artifacts import Artifact, Draft, write_json
@@ -17,15 +17,7 @@ from llamalite.reward.recipe import run
 def process(rank: int, world: int, port: int, sft: Path, preferences: Path, out: Path) -> None:
     """What each process does, as torchrun would start it."""
     torch.set_num_threads(1)
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "WORLD_SIZE": str(world),
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-    }
-    if world > 1:
-        os.environ["TORCHELASTIC_RUN_ID"] = "reward"
+    join_run(rank, world, port)
     config = settings(batch_size=16, accumulation=2, parallel=replace(CPU, data_parallel=world))
     inputs = {"chat": Artifact.open(sft), "preferences": Artifact.open(preferences)}
     draft = Draft(out, out / "work")

@@ -3,12 +3,10 @@
 import csv
 import json
 import multiprocessing
-import socket
-import time
 
 import pytest
 import torch
-from deadly import PATIENCE
+from launched import run_together
 from sharded_reward_run import process
 
 from llamalite.reward.model import load_reward_model
@@ -18,23 +16,7 @@ SERVER = multiprocessing.get_context("forkserver")
 
 def tune(out, world, *inputs):
     (out / "work").mkdir(parents=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = [
-        SERVER.Process(target=process, args=(rank, world, port, *inputs, out), daemon=True)
-        for rank in range(world)
-    ]
-    for each in processes:
-        each.start()
-    deadline = time.monotonic() + PATIENCE
-    while any(p.exitcode is None for p in processes) and time.monotonic() < deadline:
-        if any(p.exitcode for p in processes):
-            break
-        time.sleep(0.05)
-    codes = [p.exitcode for p in processes]
-    for each in processes:
-        each.kill()
+    codes = run_together(SERVER, process, world, lambda _: (*inputs, out))
     assert codes == [0] * world, "".join(e.read_text() for e in out.glob("error-*.txt")) or codes
 
 
