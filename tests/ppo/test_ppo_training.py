@@ -109,10 +109,12 @@ def test_a_reward_made_by_hand_rises(run):
 
 
 def test_a_large_beta_keeps_the_policy_near_the_reference(run):
-    _, free, _ = run(iterations=25, folder="free", beta=0.0)
-    _, bound, _ = run(iterations=25, folder="bound", beta=20.0)
+    # in small steps: Adam's are as long under any beta, and wander by themselves
+    small = OptimizerConfig(lr=1e-3, schedule="constant", weight_decay=0.0)
+    _, free, _ = run(iterations=25, folder="free", beta=0.0, optimizer=small)
+    _, bound, _ = run(iterations=25, folder="bound", beta=20.0, optimizer=small)
     assert bound[-1]["kl_k3"] < 0.1 * free[-1]["kl_k3"]
-    assert bound[-1]["kl_k3"] < 0.2  # nats a reply; which replies are drawn hangs on last digits
+    assert bound[-1]["kl_k3"] < 0.1  # nats a reply
 
 
 def test_an_adaptive_beta_grows_while_the_kl_is_too_large(run):
