@@ -22,6 +22,10 @@ GPU_MEMORY_USABLE = 0.94
 """Share of a device's memory left after the CUDA context, NCCL buffers and fragmentation."""
 DEVICES_PER_NODE = 8
 A100_TFLOPS = 312.0
+A100_MEMORY = 80.0
+"""GB (10^9 bytes)."""
+MICRO_BATCH = 1
+"""Sequences a rank holds at once where neither the preset nor the user says."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,7 @@ def memory_by_part(config: PlanConfig, model: ModelConfig, layout: Layout) -> di
         "optimizer": 8 * shard,
         "activations": activation_bytes(
             model,
-            (config.micro_batch or 1) * sequence,
+            (config.micro_batch or MICRO_BATCH) * sequence,
             layout.tp,
             width,
             bool(config.activation_checkpointing),
@@ -231,7 +235,7 @@ def choose_layout(config: PlanConfig, model: ModelConfig) -> tuple[int, Layout, 
         )
     degrees = [config.tp] if config.tp else [d for d in possible if d <= DEVICES_PER_NODE]
     counts = [config.gpus] if config.gpus else [2**power for power in range(15)]
-    memory = (config.gpu_memory or 80.0) * 1e9 * GPU_MEMORY_USABLE
+    memory = (config.gpu_memory or A100_MEMORY) * 1e9 * GPU_MEMORY_USABLE
     layout = None
     for gpus in counts:
         for tp in degrees:
@@ -345,10 +349,10 @@ def _resolve(config: PlanConfig) -> tuple[PlanConfig, ModelConfig, PaperRun | No
         config,
         peak_tflops=peak,
         mfu=config.mfu or (implied_mfu(model, paper) if paper else likely),
-        gpu_memory=config.gpu_memory or (machine.memory if machine else 80.0),
+        gpu_memory=config.gpu_memory or (machine.memory if machine else A100_MEMORY),
         precision=config.precision or (machine.precision if machine else "bf16"),
         watts=config.watts or (paper.watts if paper else machine.watts if machine else 400),
-        micro_batch=config.micro_batch or 1,
+        micro_batch=config.micro_batch or MICRO_BATCH,
         tokens=config.tokens or (run.tokens if run else 2e12),
         batch_tokens=config.batch_tokens or (run.step_tokens if run else 4_194_304),
         sequence=config.sequence or (run.sequence_length if run else model.max_seq_len),

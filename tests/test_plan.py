@@ -19,10 +19,11 @@ from llamalite.plan import (
     printed_tonnes,
     run_plan,
 )
-from llamalite.plan_stages import stage_times
+from llamalite.plan_stages import ORDINARY_KINDS, stage_times
 from llamalite.plan_tables import print_plan
 from llamalite.presets import MODELS, get_preset
 from llamalite.stages import kinds
+from llamalite.world import KINDS
 
 # Llama 2, table 2 (GPU hours, tCO2eq), and the released checkpoints' sizes
 PRINTED = {
@@ -292,3 +293,7 @@ def test_paper_runs_are_those_of_the_tables():
         "34b": 350,
         "70b": 400,
     }
+
+
+def test_the_plan_counts_the_worlds_kinds_of_prompts():
+    assert len(KINDS) == ORDINARY_KINDS
