@@ -23,17 +23,8 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Foundation",
         (
             *("shapes", "protocols", "presets", "training_config", "artifacts", "stages"),
-            *("pipeline", "disk", "jsonl", "own_files", "processes", "stopwatch"),
-            *(
-                "plan*",
-                "cli",
-                "verbs",
-                "user_errors",
-                "terminal",
-                "chat",
-                "real_models/*",
-                "book/*",
-            ),
+            *("pipeline", "disk", "jsonl", "own_files", "processes", "stopwatch", "plan*"),
+            *("cli", "verbs", "user_errors", "terminal", "chat", "real_models/*", "book/*"),
         ),
     ),
     "world": ("World", ("world/*",)),
@@ -42,8 +33,8 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "training": (
         "Training",
         (
-            *("training", "held_out", "resume", "parallel", "pretraining/*", "sft/*", "prose/*"),
-            "rehearsal",
+            *("training", "held_out", "resume", "parallel", "rehearsal"),
+            *("pretraining/*", "sft/*", "prose/*"),
         ),
     ),
     "alignment": (
