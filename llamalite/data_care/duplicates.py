@@ -14,7 +14,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -97,6 +97,33 @@ def fingerprint(text: str) -> bytes:
     return hashlib.blake2b(" ".join(words(text)).encode(), digest_size=16).digest()
 
 
+class Marks:
+    """What a text is known by; each is worked out once, and only where it is asked for."""
+
+    def __init__(self, text: str, config: DuplicatesConfig) -> None:
+        self.text, self.config = text, config
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """Of the text's words; see `fingerprint`."""
+        return fingerprint(self.text)
+
+    @cached_property
+    def signature(self) -> Signature:
+        """The MinHash of its runs; see `signature`."""
+        return signature(self.text, self.config)
+
+    @cached_property
+    def bands(self) -> tuple[bytes, ...]:
+        """The signature in bands, each with its number and hashed to 16 bytes."""
+        bands, rows = band_shape(self.config.threshold, self.config.permutations)
+        parts = (self.signature[band * rows : (band + 1) * rows].tobytes() for band in range(bands))
+        return tuple(
+            hashlib.blake2b(part, digest_size=16, salt=band.to_bytes(4, "big")).digest()
+            for band, part in enumerate(parts)
+        )
+
+
 class DuplicateIndex:
     """What has been kept so far. Nothing is written for good before the database commits."""
 
@@ -109,46 +136,45 @@ class DuplicateIndex:
         ):
             database.execute(f"CREATE TABLE IF NOT EXISTS {table}")
 
-    def exact_twin(self, text: str) -> Twin | None:
-        """The earlier document with the same words, if any."""
+    def exact_twin(self, marks: Marks) -> Twin | None:
+        """The earlier document with the same words, if any and if one is sought."""
+        if not self.config.exact:
+            return None
         found = self.database.execute(
             "SELECT place FROM exact JOIN kept USING (number) WHERE print = ?",
-            (fingerprint(text),),
+            (marks.fingerprint,),
         ).fetchone()
         return Twin(found[0], 1.0) if found else None
 
-    def near_twin(self, sketch: Signature) -> Twin | None:
-        """The most similar earlier document at or above the threshold, if any."""
-        bands = list(self._bands(sketch))
-        holes = ", ".join("?" * len(bands))
+    def near_twin(self, marks: Marks) -> Twin | None:
+        """The most similar earlier document at or above the threshold, if any and if sought."""
+        if not self.config.threshold:
+            return None
+        holes = ", ".join("?" * len(marks.bands))
         rows = self.database.execute(
             "SELECT DISTINCT place, signature FROM bands JOIN kept USING (number) "
             f"WHERE band IN ({holes})",
-            bands,
+            marks.bands,
         )
-        twins = (Twin(at, likeness(sketch, np.frombuffer(s, dtype=np.uint32))) for at, s in rows)
+        twins = (
+            Twin(at, likeness(marks.signature, np.frombuffer(s, dtype=np.uint32))) for at, s in rows
+        )
         best = max(twins, key=lambda twin: twin.similarity, default=None)
         return best if best and best.similarity >= self.config.threshold else None
 
-    def keep(self, text: str, place: str, sketch: Signature | None) -> None:
-        """Remember a document that stays; `sketch` is None where near duplicates are not sought."""
-        blob = None if sketch is None else sketch.tobytes()
+    def keep(self, marks: Marks, place: str) -> None:
+        """Remember a document that stays."""
+        near = bool(self.config.threshold)
         number = self.database.execute(
-            "INSERT INTO kept (place, signature) VALUES (?, ?)", (place, blob)
+            "INSERT INTO kept (place, signature) VALUES (?, ?)",
+            (place, marks.signature.tobytes() if near else None),
         ).lastrowid
         if self.config.exact:
-            row = (fingerprint(text), number)
+            row = (marks.fingerprint, number)
             self.database.execute("INSERT OR IGNORE INTO exact VALUES (?, ?)", row)
-        if sketch is not None:
-            bands = ((band, number) for band in self._bands(sketch))
+        if near:
+            bands = ((band, number) for band in marks.bands)
             self.database.executemany("INSERT INTO bands VALUES (?, ?)", bands)
-
-    def _bands(self, sketch: Signature) -> Iterator[bytes]:
-        """The signature in bands, each with its number and hashed to 16 bytes."""
-        bands, rows = band_shape(self.config.threshold, self.config.permutations)
-        for band in range(bands):
-            part = sketch[band * rows : (band + 1) * rows].tobytes()
-            yield hashlib.blake2b(part, digest_size=16, salt=band.to_bytes(4, "big")).digest()
 
 
 @cache

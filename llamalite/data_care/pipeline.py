@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from llamalite.data_care.documents import RawDocument
-from llamalite.data_care.duplicates import DuplicateIndex, DuplicatesConfig, signature
+from llamalite.data_care.duplicates import DuplicateIndex, DuplicatesConfig, Marks
 from llamalite.data_care.language import LanguageConfig, identify, language_fault, named
 from llamalite.data_care.personal import PersonalConfig, Site, personal_fault
 from llamalite.data_care.quality import QualityConfig, quality_fault
@@ -54,12 +54,12 @@ def judge(
         return Verdict("language", reason, language)
     if reason := quality_fault(document.text, rules.quality):
         return Verdict("quality", reason, language)
-    if rules.duplicates.exact and (twin := index.exact_twin(document.text)):
+    marks = Marks(document.text, rules.duplicates)
+    if twin := index.exact_twin(marks):
         return Verdict("exact copies", f"copy: {twin.place}", language)
-    sketch = signature(document.text, rules.duplicates) if rules.duplicates.threshold else None
-    if sketch is not None and (twin := index.near_twin(sketch)):
+    if twin := index.near_twin(marks):
         return Verdict("near copies", f"near copy: {twin.place} ({twin.similarity:.2f})", language)
-    index.keep(document.text, document.place, sketch)
+    index.keep(marks, document.place)
     return Verdict("", "", language)
 
 

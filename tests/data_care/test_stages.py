@@ -10,10 +10,12 @@ from datasketch import MinHash, MinHashLSH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llamalite.data_care import duplicates
 from llamalite.data_care.documents import RawDocument
 from llamalite.data_care.duplicates import (
     DuplicateIndex,
     DuplicatesConfig,
+    Marks,
     jaccard,
     likeness,
     runs,
@@ -27,6 +29,7 @@ from llamalite.data_care.personal import (
     personal_fault,
     survey_sites,
 )
+from llamalite.data_care.pipeline import Rules, judge
 from llamalite.data_care.quality import QualityConfig, quality_fault
 
 GOOD = (
@@ -193,19 +196,36 @@ def test_the_index_finds_what_datasketch_finds():
         assert np.array_equal(sketch.digest(), signature(text, config))
         near = {name: sketch.jaccard(known[name]) for name in lsh.query(sketch)}
         near = {name: value for name, value in near.items() if value >= 0.7}
-        twin = index.near_twin(signature(text, config))
+        marks = Marks(text, config)
+        twin = index.near_twin(marks)
         assert (twin is not None) == bool(near)
         if twin is not None:
             assert twin.similarity == max(near.values())
             assert near[int(twin.place)] == twin.similarity
             found += 1
-        index.keep(text, str(number), signature(text, config))
+        index.keep(marks, str(number))
         lsh.insert(number, sketch)
         known[number] = sketch
     assert 10 < found < 40
     copy = originals[3].upper().replace(" ", "  ") + "!"
-    assert index.exact_twin(copy).place == "3"
-    assert index.exact_twin("something else") is None
+    assert index.exact_twin(Marks(copy, config)).place == "3"
+    assert index.exact_twin(Marks("something else", config)) is None
+
+
+def test_a_document_that_stays_is_hashed_once(monkeypatch):
+    made = []
+    for name in ("fingerprint", "signature", "band_shape"):
+        whole = getattr(duplicates, name)
+        monkeypatch.setattr(
+            duplicates, name, lambda *a, name=name, whole=whole: made.append(name) or whole(*a)
+        )
+    rules = Rules(language=LanguageConfig(keep=()))
+    index = DuplicateIndex(sqlite3.connect(":memory:"), rules.duplicates)
+    first, again = (judge(RawDocument(GOOD, "web", place), rules, {}, index) for place in "ab")
+    assert first.stage == ""
+    assert sorted(made[:3]) == ["band_shape", "fingerprint", "signature"]
+    assert again.stage == "exact copies"  # no signature is made of a copy
+    assert made[3:] == ["fingerprint"]
 
 
 def test_epochs_worked_by_hand():
