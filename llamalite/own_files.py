@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from llamalite.data_care import packaged
+from llamalite.processes import is_leader
 
 HUB = "hub:"
 """What the name of a dataset of the hub begins with; it has no file here to look at."""
@@ -28,10 +30,53 @@ def hub_name(where: str) -> tuple[str, str | None, str]:
 
 
 @contextmanager
+def without_bars() -> Iterator[None]:
+    """Keep the bars of `datasets` to themselves: where no terminal is, they are endless lines."""
+    from datasets.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    shown = not are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            enable_progress_bars()
+
+
+@contextmanager
+def reading(what: str) -> Iterator[Callable[[str], None]]:
+    """While `datasets` reads: a sign of life in a terminal; at the end one line, with what is told.
+
+    Of several processes of a run the first alone says it.
+    """
+    if not is_leader():
+        with without_bars():
+            yield lambda found: None
+        return
+    from rich.console import Console
+
+    console, told = Console(highlight=False), []
+    began = time.monotonic()
+    with without_bars():
+        if console.is_terminal and not console.is_jupyter:
+            with console.status(f"reading {what}"):
+                yield told.append
+        else:
+            yield told.append
+    line = ", ".join([*told, f"{time.monotonic() - began:.1f} s"])
+    console.print(f"reading {what}: {line}", markup=False, soft_wrap=True)
+
+
+@contextmanager
 def read_by_datasets(what: str) -> Iterator[None]:
     """Say in one line what `datasets` cannot read and why; its own errors are many and long."""
     try:
-        yield
+        with without_bars():
+            yield
     except Exception as error:
         reason = str(error.__cause__ or error).splitlines()[0]
         raise ValueError(f"cannot read {what}: {reason}") from None

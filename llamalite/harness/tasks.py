@@ -16,6 +16,7 @@ from tqdm import tqdm
 from llamalite.artifacts import Artifact
 from llamalite.evaluation.recipe import open_world
 from llamalite.harness.world_tasks import EVERYTHING, write_tasks
+from llamalite.own_files import without_bars
 
 
 class Loaded(NamedTuple):
@@ -95,23 +96,15 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep lm-eval's notes and bars, and those of `datasets`, to themselves; errors are raised."""
-    from datasets.utils import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
     logger = logging.getLogger("lm_eval")
-    before, shown = logger.level, not are_progress_bars_disabled()
+    before = logger.level
     bars: Any = tqdm
     with_bar = bars.__init__
     logger.setLevel(logging.ERROR)
-    disable_progress_bars()
     bars.__init__ = partialmethod(with_bar, disable=True)  # lm-eval shows one for every task
     try:
-        yield
+        with without_bars():
+            yield
     finally:
         logger.setLevel(before)
         bars.__init__ = with_bar
-        if shown:
-            enable_progress_bars()

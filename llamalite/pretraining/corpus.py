@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from llamalite.own_files import reading
 from llamalite.resume import discard
 from llamalite.text.files import learned_and_kept, open_source
 from llamalite.text.packing import FirstFit, PackedRow
@@ -41,18 +42,20 @@ def tokenised_blocks(
                 partial = folder / f"{source}.partial"
                 discard(partial)
                 cache = folder / f"{source}.cache"
-                documents = open_source(source, where, cache)
-                learned, _ = learned_and_kept(len(documents), held_out)
-                made = Dataset.from_generator(
-                    pack_blocks,
-                    gen_kwargs={
-                        "documents": documents.select(learned),
-                        "tokenizer": tokenizer,
-                        "length": length,
-                    },
-                    cache_dir=str(cache),
-                )
-                made.save_to_disk(partial)
+                with reading(source) as told:
+                    documents = open_source(source, where, cache)
+                    learned, _ = learned_and_kept(len(documents), held_out)
+                    made: Any = Dataset.from_generator(
+                        pack_blocks,
+                        gen_kwargs={
+                            "documents": documents.select(learned),
+                            "tokenizer": tokenizer,
+                            "length": length,
+                        },
+                        cache_dir=str(cache),
+                    )
+                    made.save_to_disk(partial)
+                    told(f"{len(learned):,} documents in {len(made):,} rows of {length} tokens")
                 discard(cache)
                 partial.rename(final)
             blocks[source] = load_from_disk(final)

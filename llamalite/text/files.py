@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from llamalite.data_care import packaged
-from llamalite.own_files import HUB, hub_name, matching_files, read_by_datasets
+from llamalite.own_files import HUB, hub_name, matching_files, read_by_datasets, reading
 
 _KINDS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".txt": "text"}
 
@@ -50,7 +50,11 @@ class FileCorpus:
 
     def __init__(self, corpus: Mapping[str, str], cache: Path | None = None) -> None:
         """`corpus` says where each source is, as in the configs; ValueError as `open_source`."""
-        self.rows = {source: open_source(source, where, cache) for source, where in corpus.items()}
+        self.rows: dict[str, Any] = {}
+        for source, where in corpus.items():
+            with reading(source) as told:
+                self.rows[source] = open_source(source, where, cache)
+                told(f"{len(self.rows[source]):,} documents")
         self.sources = tuple(self.rows)
         self.sizes = {source: len(rows) for source, rows in self.rows.items()}
         """Number of documents of each source."""

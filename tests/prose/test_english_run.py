@@ -2,7 +2,10 @@
 
 import json
 import math
+import re
+from contextlib import redirect_stderr, redirect_stdout
 from importlib.metadata import PackageNotFoundError
+from io import StringIO
 from types import SimpleNamespace
 
 import pytest
@@ -75,9 +78,27 @@ def command(settings, *more, out="runs", **changed):
 
 
 @pytest.fixture(scope="module")
-def stages(settings):
-    assert command(settings) == 0
+def said(settings):
+    """What the whole run says where no terminal is."""
+    with redirect_stdout(StringIO()) as out, redirect_stderr(out):
+        assert command(settings) == 0
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def stages(settings, said):
     return finished_stages(settings[0] / "runs" / "english-seed0")
+
+
+def test_reading_is_a_line_for_each_source_and_shows_no_bars(said):
+    read = [line for line in said.splitlines() if line.startswith("reading ")]
+    for kind in ("old", "new"):
+        mine = [line for line in read if line.startswith(f"reading {kind}: ")]
+        assert len(mine) == 3  # for the vocabulary, for the rows of pretraining, to measure
+        for stage, documents in zip(mine, (DOCUMENTS, DOCUMENTS - KEPT, DOCUMENTS), strict=True):
+            assert re.match(rf"reading {kind}: {documents} documents\b.*, \d+\.\d s$", stage)
+    for bar in ("Generating", "Saving the dataset"):
+        assert bar not in said
 
 
 def test_it_needs_no_world_and_no_grader(stages):
