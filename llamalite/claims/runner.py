@@ -7,11 +7,13 @@ artifacts, each seed's raw measurement as a file. A killed run goes on where it 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from llamalite.artifacts import digest
 from llamalite.claims.jobs import Job, MeasureJob, StageJob, plan_jobs, study_config
 from llamalite.claims.results import code_state, make_result, write_result
 from llamalite.claims.statements import parse_ids
-from llamalite.claims.study import Study, all_studies
+from llamalite.claims.study import STUDY_MODULES, Study, all_studies
 from llamalite.claims.worker import (
     ONE_THREAD,
     read_measurement,
@@ -27,6 +29,7 @@ from llamalite.claims.worker import (
     run_stage_job,
 )
 from llamalite.presets import get_preset
+from llamalite.stages import STAGES
 
 WORKERS = 2
 
@@ -35,7 +38,7 @@ def run_claims(
     ids: str | Sequence[str] = "all",
     seeds: int | Sequence[int] = 3,
     preset: str = "laptop",
-    out: str | Path = "data/results",
+    out: str | Path = "runs/results",
     runs: str | Path = "runs/claims",
     *,
     workers: int = WORKERS,
@@ -182,7 +185,16 @@ def _failure(job: Job, error: Exception) -> str:
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     # a fresh process for each job: its peak memory is the job's own
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=1)
+    return ProcessPoolExecutor(workers, mp_context=_processes(), max_tasks_per_child=1)
+
+
+def _processes() -> BaseContext:
+    """Fresh processes; on Linux they are forked off one that has imported everything."""
+    if sys.platform != "linux":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([*STUDY_MODULES, *{stage.recipe for stage in STAGES}])
+    return context
 
 
 @contextmanager
