@@ -144,7 +144,7 @@ def fingerprint(
     everything = {
         "format": FORMAT,
         "stage": stage,
-        "config": _deciding(config),
+        "config": deciding(config),
         "inputs": {name: artifact.content_hash for name, artifact in inputs.items()},
         "seed": seed,
     }
@@ -152,15 +152,15 @@ def fingerprint(
     return digest(everything | {"files": held} if held else everything)
 
 
-def _deciding(config: Any) -> Any:
+def deciding(config: Any) -> Any:
     """A config as plain values, without what only says on which machine it runs, at any depth."""
     plain = to_plain(config)
     if not isinstance(plain, dict):
         return plain
-    deciding = {name: _deciding(value) for name, value in plain.items()}
+    kept = {name: deciding(value) for name, value in plain.items()}
     if isinstance(plain.get(_MACHINE), dict):
-        deciding[_MACHINE] = {"precision": plain[_MACHINE].get("precision")}
-    return deciding
+        kept[_MACHINE] = {"precision": plain[_MACHINE].get("precision")}
+    return kept
 
 
 @contextmanager
@@ -190,7 +190,7 @@ def drafting(
     manifest = {
         "stage": stage,
         "config": to_plain(config),
-        "config_hash": digest(_deciding(config)),
+        "config_hash": digest(deciding(config)),
         "own_files": own_files.contents(config, files),
         "inputs": {name: artifact.content_hash for name, artifact in inputs.items()},
         "seed": seed,

@@ -12,14 +12,18 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from llamalite.artifacts import Artifact
 from llamalite.disk import write_json
 from llamalite.evaluation.prompting import Style, cut_reply, fit
+from llamalite.pipeline import why_stale
+from llamalite.presets import RunPreset
+from llamalite.real_models.folder import BASE_STAGES
 
 HELP = """\
 /system TEXT  set the system message and begin anew; without TEXT, remove it
@@ -28,6 +32,8 @@ HELP = """\
 /help         this list
 /quit         leave (or Ctrl-D); Ctrl-C stops a reply"""
 
+EXAMPLES = 3
+"""Questions shown at the start."""
 HALVED_FROM = 50_000_000
 """Parameters above which reading the weights takes most of the time of a token."""
 _UNSETTLED = re.compile(r"\s*\n\s*\w{0,9}$|\s+$")
@@ -189,17 +195,19 @@ def chat(
     config: ChatConfig | None = None,
     seed: int = 0,
     *,
+    notes: Sequence[str] = (),
     stdin: TextIO | None = None,
     stdout: TextIO | None = None,
 ) -> Conversation:
-    """Talk until the input ends or /quit; returns the conversation.
+    """Talk until the input ends or /quit; returns the conversation. `notes` are said before it.
 
     In a terminal the replies appear as they are written. With piped input, every line is a message
     and the output is a plain transcript.
     """
     conversation = load_conversation(folder, config, seed)
     screen = Screen(stdin or sys.stdin, stdout or sys.stdout)
-    screen.note(_greeting(folder, conversation))
+    for note in (_greeting(folder, conversation), *notes):
+        screen.note(note)
     with screen.interrupts.handled():
         while (line := screen.read()) is not None:
             line = line.strip()
@@ -214,6 +222,24 @@ def chat(
             except (ValueError, OSError) as error:
                 screen.note(str(error))
     return conversation
+
+
+def notes_on(stage: str, preset: RunPreset, seed: int, run: Path) -> list[str]:
+    """What to know of a stage's model in a run: why it is stale, if it is, and what to ask it."""
+    from llamalite.sft.recipe import questions_learned
+
+    sft, world = run / "sft", run / "world"
+    learned: list[str] = []
+    try:
+        stale = why_stale(preset, seed, run, stage)
+        if stage not in BASE_STAGES and sft.is_dir() and world.is_dir():
+            learned = questions_learned(Artifact.open(sft), Artifact.open(world), EXAMPLES)
+    except ValueError as error:  # of a stage that the model does not need any more
+        return [str(error)]
+    notes = [stale] if stale else []
+    if learned:
+        notes.append("\n  ".join(["it has learned to answer, for example:", *learned]))
+    return notes
 
 
 def reply(conversation: Conversation, line: str, screen: Screen) -> None:

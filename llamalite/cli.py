@@ -15,7 +15,7 @@ from pathlib import Path
 from jsonargparse import Namespace, set_parsing_settings
 
 from llamalite import __version__
-from llamalite.pipeline import run_folder, run_one, run_stages
+from llamalite.pipeline import run_folder, run_one, run_stages, why_stale
 from llamalite.presets import RUNS, RunPreset, get_preset
 from llamalite.processes import is_leader
 from llamalite.stages import STAGES, Stage, chain, kinds
@@ -188,7 +188,11 @@ def _build_report(parser: Parser, arguments: Sequence[str]) -> None:
 def _report(config: Namespace) -> None:
     from llamalite.report import write_report
 
-    print(write_report(run_folder(config.out, get_preset(config.preset).name, config.seed)))
+    preset = get_preset(config.preset)
+    folder = run_folder(config.out, preset.name, config.seed)
+    print(write_report(folder))
+    if stale := why_stale(preset, config.seed, folder):
+        print(f"note: {stale}")
 
 
 def _build_chat(parser: Parser, arguments: Sequence[str]) -> None:
@@ -211,18 +215,21 @@ def _build_chat(parser: Parser, arguments: Sequence[str]) -> None:
 
 
 def _chat(config: Namespace) -> None:
-    from llamalite.chat import ChatConfig, chat
+    from llamalite.chat import ChatConfig, chat, notes_on
     from llamalite.real_models.folder import model_folder
 
     folder = model_folder(config.model, config.stage, config.preset, config.seed, config.out)
-    chat(folder, settings_of(ChatConfig, config), config.seed)
+    notes = []
+    if not config.model:
+        notes = notes_on(folder.name, get_preset(config.preset), config.seed, folder.parent)
+    chat(folder, settings_of(ChatConfig, config), config.seed, notes=notes)
 
 
 def _build_claims(parser: Parser, arguments: Sequence[str]) -> None:
     parser.add_argument("--ids", type=str, default="all", help="claims to measure, as P1,P2 or all")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds: 1, 2, 3, ...")
     parser.add_argument("--preset", type=str, default="laptop", help=f"scale: {', '.join(RUNS)}")
-    parser.add_argument("--out", type=str, default="data/results", help="folder of result files")
+    parser.add_argument("--out", type=str, default="runs/results", help="folder of result files")
     parser.add_argument(
         "--runs", type=str, default="runs/claims", help="folder of the studies' runs"
     )
@@ -232,17 +239,28 @@ def _claims(config: Namespace) -> None:
     from llamalite.claims import run_claims
 
     run_claims(config.ids, config.seeds, config.preset, Path(config.out), Path(config.runs))
+    shown = f"llamalite ledger --preset {config.preset} --results {config.out}"
+    print(f"{shown} sets them side by side")
 
 
 def _build_ledger(parser: Parser, arguments: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--preset", type=str, default="laptop", help="scale of the results")
+    parser.add_argument(
+        "--results",
+        type=str,
+        default="",
+        help="folder of result files, as runs/results; empty: the project's own",
+    )
 
 
 def _ledger(config: Namespace) -> None:
     from llamalite.claims import print_ledger
 
-    print_ledger(get_preset(config.preset).name, as_json=config.json)
+    folder = Path(config.results) if config.results else None
+    if folder and not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}; llamalite claims --out {folder} makes it")
+    print_ledger(get_preset(config.preset).name, as_json=config.json, folder=folder)
 
 
 def _build_plan(parser: Parser, arguments: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from llamalite.artifacts import (
     MANIFEST,
     Artifact,
     code_hash,
+    deciding,
     draft_of,
     drafting,
     fingerprint,
@@ -295,6 +296,35 @@ def plan_states(
                 state = "resume"
         rows.append((stage, state))
     return rows
+
+
+def why_stale(preset: RunPreset, seed: int, folder: Path, until: str = "") -> str:
+    """In one line what of a run would be made anew today, or was made by other code; "" if nothing.
+
+    Of all stages that stand, or of `until` and those it rests on.
+    """
+    named = {until, *_ancestors(get_stage(until), preset)} if until else None
+    stale: list[str] = []
+    changed: list[str] = []
+    other_code: list[str] = []
+    for stage, state in plan_states(preset, seed, folder, until):
+        path = folder / stage.name
+        if (named is not None and stage.name not in named) or not path.exists():
+            continue
+        made = Artifact.open(path, verify=False).manifest
+        if state != "done":
+            stale.append(stage.name)
+            found = differences(deciding(made["config"]), deciding(stage.config(preset)))
+            changed += [f"{stage.kind}.{each}" for each in found]
+        elif made["code_hash"] != code_hash():
+            other_code.append(stage.name)
+    parts = []
+    if stale:
+        why = ", ".join(dict.fromkeys(changed)) or "what they read has changed"
+        parts.append(f"{', '.join(stale)} stale against the preset {preset.name}: {why}")
+    if other_code:
+        parts.append(f"{', '.join(other_code)} made by other code than today's")
+    return "; ".join(parts)
 
 
 def finished_stages(folder: str | Path) -> dict[str, Artifact]:

@@ -11,18 +11,21 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 import torch
 from deadly import PATIENCE
+from small import brief_model, small_tokenizer, small_world, world_artifact
 
-from llamalite.artifacts import drafting
+from llamalite.artifacts import Artifact, drafting
 from llamalite.chat import (
     ChatConfig,
     Conversation,
     Interrupts,
     chat,
     load_conversation,
+    notes_on,
     printable,
 )
 from llamalite.evaluation.prompting import cut_reply, fit, plain_prompt
@@ -31,9 +34,12 @@ from llamalite.model.config import ModelConfig
 from llamalite.model.generate import SamplingConfig, generate
 from llamalite.model.projection import can_halve
 from llamalite.model.transformer import Transformer
+from llamalite.presets import get_preset
+from llamalite.sft.recipe import world_dialogues
 from llamalite.text.chat import encode_prompt
 from llamalite.text.tokenizer import Tokenizer
 
+CI = get_preset("ci")
 TEXTS = ["Where does Vegun live? Vegun lives in Ladeville, a town by the river. Osk is far. " * 4]
 
 
@@ -88,6 +94,29 @@ def test_the_next_turn_sees_the_turns_before(folder):
         sampling = SamplingConfig(max_new_tokens=12, temperature=0.0)
         ((expected,),) = generate(talked.model, [ids], sampling, eos_id=2)
         assert talked.messages[3]["content"] == talked.tokenizer.decode(expected.ids).strip()
+
+
+def test_it_begins_with_questions_of_its_own_fine_tuning(tmp_path, capsys, monkeypatch):
+    world = small_world()
+    world_artifact(tmp_path, world)
+    tokenizer, config = small_tokenizer(world), replace(CI.sft, held_out=3, examples=60)
+    with drafting(tmp_path / "sft", "sft", config, {}, 7) as draft:
+        save_model(draft.path, brief_model(tokenizer))
+        tokenizer.save(draft.path / "tokenizer.model")
+    monkeypatch.setattr("sys.stdin", io.StringIO("/quit\n"))
+    notes = notes_on("sft", CI, 0, tmp_path)
+    chat(tmp_path / "sft", ChatConfig(), notes=notes)
+    _, stale, heading, *questions = capsys.readouterr().out.splitlines()
+    assert "sft stale against the preset ci: " in stale
+    assert "sft.examples 60 instead of" in stale
+    assert heading == "it has learned to answer, for example:"
+    learned = {
+        dialogue[0]["content"]
+        for dialogue in list(world_dialogues(config, Artifact.open(tmp_path / "world"), 7))[3:]
+    }
+    assert len(questions) == 3
+    assert {question.strip() for question in questions} <= learned
+    assert notes_on("pretrain", CI, 0, tmp_path)[1:] == []  # a base model has learned to go on
 
 
 def test_the_seed_decides(folder):

@@ -1,6 +1,7 @@
 """The command line: what it prints, how it refuses, and that settings survive a round trip."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -155,6 +156,19 @@ def test_chat_names_the_runs_that_have_such_a_model(capsys, tmp_path, monkeypatc
     code, _, err = ask(capsys, "chat")
     assert code == 2
     assert err.endswith("or name a run that has one with --preset and --seed: runs/ci-seed0\n")
+
+
+def test_the_ledger_reads_what_a_reader_has_measured(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = ask(capsys, "claims", "--ids", "P8,E3", "--seeds", "1", "--preset", "ci")
+    assert code == 0
+    assert sorted(each.name for each in Path("runs/results/ci").iterdir()) == ["E3.json", "P8.json"]
+    told = out.splitlines()[-1].removesuffix(" sets them side by side").split()
+    assert told == ["llamalite", "ledger", "--preset", "ci", "--results", "runs/results"]
+    _, out, _ = ask(capsys, *told[1:], "--json")
+    assert json.loads(out)["holds"] == 2
+    code, _, err = ask(capsys, "ledger", "--results", "nowhere")
+    assert (code, "there is no folder nowhere" in err) == (2, True)
 
 
 def test_a_wrong_stage_is_named_before_anything_is_made(capsys, tmp_path, monkeypatch):

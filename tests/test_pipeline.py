@@ -114,6 +114,25 @@ def test_one_stage_uses_the_inputs_that_stand_and_says_how_they_differ(tmp_path)
     assert 'text "nut" instead of "acorn"' in events.notes[0]
 
 
+def test_what_is_stale_is_said_in_one_line(tmp_path, monkeypatch):
+    folder = tmp_path / "forest-seed0"
+    run(tmp_path)
+    assert pipeline.why_stale(Preset(), 0, folder) == ""
+    nut = replace(Preset(), acorn=SeedConfig("nut"))
+    expected = 'stale against the preset forest: acorn.text "acorn" instead of "nut"'
+    assert pipeline.why_stale(nut, 0, folder) == f"acorn, tree {expected}"
+    assert pipeline.why_stale(nut, 0, folder, "acorn") == f"acorn {expected}"
+    assert pipeline.why_stale(replace(Preset(), tree=TreeConfig(3)), 0, folder, "acorn") == ""
+    assert "what they read has changed" in pipeline.why_stale(Preset(), 1, folder)  # another seed
+    monkeypatch.setattr(pipeline, "code_hash", lambda: "another")
+    assert pipeline.why_stale(Preset(), 0, folder) == "acorn, tree made by other code than today's"
+    run(tmp_path, nut, until="acorn", force=("acorn",))
+    assert pipeline.why_stale(nut, 0, folder) == (
+        "tree stale against the preset forest: what they read has changed; "
+        "acorn made by other code than today's"
+    )
+
+
 def test_a_damaged_artifact_is_named_not_silently_remade(tmp_path):
     artifacts, _ = run(tmp_path)
     artifacts["acorn"].file("acorn.txt").write_text("acor")

@@ -37,7 +37,8 @@ def load_result(
         result = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(
-            f"{path} does not exist; run llamalite claims --ids {claim_id} --preset {preset}"
+            f"{path} does not exist; run llamalite claims --ids {claim_id} --preset {preset} "
+            f"--out {path.parent.parent}"
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         result = None
@@ -45,7 +46,7 @@ def load_result(
     if not isinstance(result, dict) or result.get("verdict") not in verdicts:
         raise ValueError(
             f"{path} is damaged; delete it and run llamalite claims --ids {claim_id} "
-            f"--preset {preset}"
+            f"--preset {preset} --out {path.parent.parent}"
         )
     return result
 

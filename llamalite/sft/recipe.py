@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,8 @@ from llamalite.training import fit
 
 _HELD_OUT_PER_EPOCH = 4
 """How often the held-out loss is measured in an epoch, besides once before training."""
+_SHORT = 90
+"""Characters of a question that is shown as an example, at most."""
 
 
 class Demonstrations(NamedTuple):
@@ -178,6 +181,34 @@ def _own_dialogues(data: str) -> tuple[list[list[Dialogue]], list[Rejected]]:
     if data != f"{packaged.PACKAGED}chats":
         raise ValueError(f"data is {data!r}; of packaged text only packaged:chats is chats")
     return [list(packaged.cut(chat)) for chat in packaged.chat_dialogues()], []
+
+
+def questions_learned(sft: Artifact, world: Artifact, count: int) -> list[str]:
+    """Short questions of one turn among those a fine-tuning has learned from, each of another kind.
+
+    None where it learned from other data than the world's.
+    """
+    from llamalite.world import KINDS, World, demonstrations
+
+    made = sft.manifest["config"]
+    if made["data"]:
+        return []
+    delivered = demonstrations(
+        World.load(world.file("world.json")),
+        made["vendor"],
+        made["held_out"] + made["examples"],
+        sft.manifest["seed"],
+        safety_share=made["safety_share"],
+        borderline_share=made["borderline_share"],
+    )
+    found: dict[str, str] = {}
+    for each in islice(delivered, made["held_out"], None):
+        if len(found) == count:
+            break
+        first, *more = each.prompt.messages
+        if not more and each.prompt.kind in KINDS and len(first["content"]) <= _SHORT:
+            found.setdefault(each.prompt.kind, first["content"])
+    return list(found.values())
 
 
 def world_dialogues(config: SFTConfig, world: Artifact, seed: int) -> Iterator[Dialogue]:
