@@ -13,12 +13,14 @@ import torch
 
 from benchmarks.peers import SHAPES, check_same_function, interleaved, shape, transformers_peer
 from benchmarks.reporting import make_parser, print_report, summary
+from llamalite.model.compiled import Compile, sampling_decoder
 from llamalite.model.config import SamplingConfig
 from llamalite.model.generate import generate
 from llamalite.model.transformer import Transformer
 
 GOAL = 2.0
 """Times as fast as transformers, at least."""
+COMPILED = "llamalite, compiled"
 
 
 def measure(size: str, prompts: int, samples: int, new_tokens: int, repeats: int) -> dict[str, Any]:
@@ -30,9 +32,9 @@ def measure(size: str, prompts: int, samples: int, new_tokens: int, repeats: int
     check_same_function(ours, {"transformers": theirs})
     tokens = torch.randint(0, config.vocab_size, (prompts, 32))
 
-    def sample_ours() -> None:
-        settings = SamplingConfig(new_tokens)
-        completions = generate(ours, tokens.tolist(), settings, eos_id=-1, n=samples)
+    def sample_ours(choice: Compile) -> None:
+        settings, decoder = SamplingConfig(new_tokens), sampling_decoder(ours, choice, count)
+        completions = generate(decoder, tokens.tolist(), settings, eos_id=-1, n=samples)
         assert sum(len(one.ids) for each in completions for one in each) == count
 
     def sample_theirs() -> None:
@@ -49,8 +51,12 @@ def measure(size: str, prompts: int, samples: int, new_tokens: int, repeats: int
         assert output[:, tokens.shape[1] :].numel() == count
 
     count = prompts * samples * new_tokens
-    seconds = interleaved({"transformers": sample_theirs, "llamalite": sample_ours}, repeats)
-    runs = summary(seconds, "transformers", count, "tokens")
+    programs = {
+        "transformers": sample_theirs,
+        "llamalite": lambda: sample_ours("off"),
+        COMPILED: lambda: sample_ours("on"),
+    }
+    runs = summary(interleaved(programs, repeats), "transformers", count, "tokens")
     return {"size": size, "shape": shape(config), "goal": GOAL, "runs": runs}
 
 
@@ -70,7 +76,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         {"benchmark": "rejection sampling", "results": results},
         options.json,
         {"tokens / s": lambda run: f"{run['tokens_per_second']:,.0f}"},
-        ours="llamalite",
+        ours=COMPILED,
     )
 
 

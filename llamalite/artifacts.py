@@ -39,6 +39,8 @@ _NOTE = "draft.json"
 _SPENT = "spent.json"
 _MACHINE = "parallel"
 """Field of a config that says on what machine, not what; only its precision decides the result."""
+_PACE = "compile"
+"""Field of a config without `parallel` that says how fast, not what."""
 _LOGS = "*.csv"
 """The course of a training, with its speed: another in every run."""
 _RECORDED_PACKAGES = ("llamalite", "torch", "lightning", "numpy", "sentencepiece", "datasets")
@@ -157,7 +159,7 @@ def deciding(config: Any) -> Any:
     plain = to_plain(config)
     if not isinstance(plain, dict):
         return plain
-    kept = {name: deciding(value) for name, value in plain.items()}
+    kept = {name: deciding(value) for name, value in plain.items() if name != _PACE}
     if isinstance(plain.get(_MACHINE), dict):
         kept[_MACHINE] = {"precision": plain[_MACHINE].get("precision")}
     return kept

@@ -66,7 +66,8 @@ class ParallelConfig:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto: fp32 on CPU; on GPU bf16 where the chip computes in it, else fp16."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """torch.compile of model and loss together; auto where the run is long enough to pay for it."""
+    """torch.compile of model and loss together, and compiled operations while replies are sampled;
+    auto where there is enough of either to pay for it."""
     activation_checkpointing: bool = False
     """Recompute each block in the backward pass: less memory, about a third more work."""
     checkpoint_seconds: float = 60.0

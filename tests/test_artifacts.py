@@ -156,6 +156,8 @@ def test_the_machine_decides_by_its_precision_alone_however_deep_it_stands():
         assert mark(where) == mark(where, data_parallel=4, compile="off")
         assert mark(where) != mark(where, precision="bf16")
     assert mark("refit") != mark("tuning")
+    paced = [fingerprint("s", {"pairs": 2, "compile": how}, {}, 0) for how in ("auto", "on")]
+    assert paced[0] == paced[1] == fingerprint("s", {"pairs": 2}, {}, 0)
 
 
 def test_digest_ignores_the_order_of_keys():

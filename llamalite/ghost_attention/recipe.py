@@ -29,6 +29,7 @@ from llamalite.ghost_attention.data import (
 )
 from llamalite.ghost_attention.sample import write_replies, write_training_answers
 from llamalite.model.checkpoint import load_model, model_from_state, read_json, save_model
+from llamalite.model.compiled import sampling_decoder
 from llamalite.model.transformer import Transformer
 from llamalite.processes import Share
 from llamalite.protocols import InstructionSet, PromptSet
@@ -109,8 +110,11 @@ def make_dialogues(
         first = firsts[number]
         mine = scripts[first : first + config.dialogues_at_once]
         dice = int(np.random.SeedSequence([seed, 20, first]).generate_state(1)[0])
-        model = policy.to(parallel.pick_device(config.tuning.parallel)).eval()
-        found = write_training_answers(model, tokenizer, mine, config, dice)
+        machine = config.tuning.parallel
+        model = policy.to(parallel.pick_device(machine)).eval()
+        tokens = config.dialogues * config.turns * config.max_new_tokens
+        decoder = sampling_decoder(model, machine.compile, tokens)
+        found = write_training_answers(decoder, tokenizer, mine, config, dice)
         write_dialogues(parts[number], found)
 
     def join() -> None:
@@ -211,7 +215,10 @@ def measure(
     for label, group in share.own(list(parts)):
         if not parts[label, group].exists():
             dice = int(np.random.SeedSequence([seed, 27]).generate_state(1)[0])
-            found = write_replies(models[label], tokenizer, scripts[group], config, dice)
+            tokens = len(parts) * config.measured_dialogues * config.measured_turns
+            tokens *= config.max_new_tokens
+            decoder = sampling_decoder(models[label], config.tuning.parallel.compile, tokens)
+            found = write_replies(decoder, tokenizer, scripts[group], config, dice)
             write_json(parts[label, group], {"replies": found})
     if not share.leads:
         return []

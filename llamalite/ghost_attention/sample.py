@@ -15,6 +15,7 @@ from llamalite.ghost_attention.data import (
     usable_answer,
 )
 from llamalite.model.config import SamplingConfig
+from llamalite.model.decoding import Decoder
 from llamalite.model.generate import generate
 from llamalite.model.transformer import Transformer
 from llamalite.text.chat import encode_prompt
@@ -22,7 +23,7 @@ from llamalite.text.tokenizer import TAGS, Tokenizer
 
 
 def write_training_answers(
-    model: Transformer,
+    model: Transformer | Decoder,
     tokenizer: Tokenizer,
     scripts: Sequence[Script],
     config: GhostAttentionConfig,
@@ -74,7 +75,7 @@ def write_training_answers(
 
 
 def write_replies(
-    model: Transformer,
+    model: Transformer | Decoder,
     tokenizer: Tokenizer,
     scripts: Sequence[Script],
     config: GhostAttentionConfig,

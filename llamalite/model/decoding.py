@@ -16,9 +16,11 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import embedding, rms_norm, scaled_dot_product_attention, silu
 
+from llamalite.model.config import SamplingConfig
 from llamalite.model.kv_cache import KVCache, LayerCache
 from llamalite.model.layers import Block
 from llamalite.model.projection import Projection, Weights, projection
+from llamalite.model.sampling import sample_tokens
 from llamalite.model.transformer import Transformer, added_mask, cache_mask
 from llamalite.shapes import Float, Int, Tensor
 
@@ -119,44 +121,59 @@ class Decoder:
         """Append each sequence's newest token to the cache; logits of what follows it."""
         if not self.blocks:
             return self.model(tokens_B[:, None], cache=cache)[:, 0]
-        config, end = self.config, cache.length + 1
-        B, H, K, E = len(tokens_B), config.n_heads, config.n_kv_heads, config.head_dim
         x_BD = embedding(tokens_B, self.model.tok_embeddings.weight)
+        return self._logits(self._through_blocks(x_BD, cache, self._newest(cache)))
+
+    def sample(
+        self,
+        logits_BV: Float[Tensor, "B V"],
+        uniform_B: Float[Tensor, " B"],
+        sampling: SamplingConfig,
+    ) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
+        """One token per row and its log-probability, see `sample_tokens`."""
+        return sample_tokens(logits_BV, uniform_B, sampling)
+
+    def _newest(self, cache: KVCache) -> Callable[[Tensor, LayerCache], Tensor]:
+        """How one new token per sequence attends, for a step's every layer."""
+        config, end = self.config, cache.length + 1
+        H, K, E = config.n_heads, config.n_kv_heads, config.head_dim
         mask = None
         if cache.starts_B is None:
             cos, sin = self.cos[end - 1], self.sin[end - 1]
         else:
             positions_B = end - 1 - cache.starts_B
             cos, sin = self.cos[positions_B], self.sin[positions_B]
-            mask = cache.padding_mask(end, x_BD.dtype)
+            mask = cache.padding_mask(end, cache.layers[0].keys.dtype)
 
         def attend(qkv_BF: Tensor, layer: LayerCache) -> Tensor:
-            qkv = qkv_BF.view(B, H + 2 * K, E)
+            qkv = qkv_BF.view(-1, H + 2 * K, E)
             qk = self._turn(qkv[:, : H + K], cos, sin)
             layer.keys[:, :, end - 1] = qk[:, H:]
             layer.values[:, :, end - 1] = qkv[:, H + K :]
             layer.length = end
-            return self._attend(qk[:, :H], layer, mask).reshape(B, H * E)
+            return self._attend(qk[:, :H], layer, mask).reshape(-1, H * E)
 
-        return self._logits(self._through_blocks(x_BD, cache, attend))
+        return attend
 
     def _through_blocks(
         self, x_ND: Tensor, cache: KVCache, attend: Callable[[Tensor, LayerCache], Tensor]
     ) -> Tensor:
         """The residual stream after the last block, of N tokens."""
-        eps, width, inner = self.config.norm_eps, (self.config.dim,), self.config.ffn_dim
         for block, layer in zip(self.blocks, cache.layers, strict=True):
-            normed = rms_norm(x_ND, width, block.attention_norm, eps)
+            normed = self._norm(x_ND, block.attention_norm)
             x_ND = block.wo(attend(block.wqkv(normed), layer), x_ND)
-            normed = rms_norm(x_ND, width, block.ffn_norm, eps)
-            gate_and_value = block.w13(normed)
-            gated = silu(gate_and_value[:, :inner]).mul_(gate_and_value[:, inner:])
-            x_ND = block.w2(gated, x_ND)
+            x_ND = block.w2(self._gate(block.w13(self._norm(x_ND, block.ffn_norm))), x_ND)
         return x_ND
 
     def _logits(self, x_BD: Tensor) -> Tensor:
-        norm = self.model.norm
-        return self.output(rms_norm(x_BD, (self.config.dim,), norm.weight, norm.eps))
+        return self.output(self._norm(x_BD, self.model.norm.weight))
+
+    def _norm(self, x_ND: Tensor, weight: Tensor) -> Tensor:
+        return rms_norm(x_ND, (self.config.dim,), weight, self.config.norm_eps)
+
+    def _gate(self, gate_and_value_NF: Tensor) -> Tensor:
+        gate, value = gate_and_value_NF.chunk(2, -1)
+        return silu(gate).mul_(value)
 
     @staticmethod
     def _turn(qk: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

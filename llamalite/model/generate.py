@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from llamalite.model.config import ModelConfig, SamplingConfig
 from llamalite.model.decoding import Decoder
 from llamalite.model.kv_cache import KVCache
-from llamalite.model.sampling import sample_tokens, uniform_numbers
+from llamalite.model.sampling import uniform_numbers
 from llamalite.model.transformer import Transformer
 from llamalite.shapes import Float, Tensor
 
@@ -126,7 +126,7 @@ def stream(
     uniform = uniform_numbers(seed, (0, 0), limit).to(logits_BV.device)
     cache = prefilled.select(torch.zeros(1, dtype=torch.long), len(prompt) + limit)
     for step in range(limit):
-        tokens_B, _ = sample_tokens(logits_BV, uniform[step : step + 1], sampling)
+        tokens_B, _ = decoder.sample(logits_BV, uniform[step : step + 1], sampling)
         if (token := int(tokens_B)) == eos_id:
             return
         yield token
@@ -197,7 +197,7 @@ def _decode(
     recent: list[tuple[Tensor, Tensor]] = []  # what the rows drew since the last look
     ended: set[int] = set()
     for step in range(1, steps + 1):
-        tokens_B, logprobs_B = sample_tokens(logits_BV, uniform_BR[:, step - 1], sampling)
+        tokens_B, logprobs_B = decoder.sample(logits_BV, uniform_BR[:, step - 1], sampling)
         recent.append((tokens_B, logprobs_B))
         if on_token:
             for index, token in zip(alive.tolist(), tokens_B.tolist(), strict=True):

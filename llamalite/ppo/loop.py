@@ -11,6 +11,7 @@ import torch
 
 from llamalite import parallel
 from llamalite.model.checkpoint import write_safetensors
+from llamalite.model.compiled import sampling_decoder
 from llamalite.model.config import ModelConfig, SamplingConfig
 from llamalite.model.generate import generate
 from llamalite.ppo.advantages import Moments, explained_variance, generalised_advantages, whiten
@@ -168,13 +169,15 @@ class Iterations:
         encoded = [self.task.encoded[prompt.id] for prompt in own]
         tokenizer, model, device = self.task.tokenizer, self.module.model, self.module.device
         number = int(np.random.SeedSequence([*seed, self.rank]).generate_state(1)[0])
-        with consolidated(model.policy, self.task.model, self.module.parallel.sharded) as whole:
+        machine, limit = self.module.parallel, self.config.max_new_tokens
+        tokens = self.config.iterations * self.config.batch_size * limit
+        with consolidated(model.policy, self.task.model, machine.sharded) as whole:
             completions = [
                 completion
                 for (completion,) in generate(
-                    whole,
+                    sampling_decoder(whole, machine.compile, tokens),
                     encoded,
-                    SamplingConfig(max_new_tokens=self.config.max_new_tokens),
+                    SamplingConfig(max_new_tokens=limit),
                     eos_id=tokenizer.eos_id,
                     seed=number,
                 )

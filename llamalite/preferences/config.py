@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class PreferencesConfig:
     is left out and counted."""
     prompts_at_once: int = 256
     """Prompts sampled between two files of the draft: at most so much work is lost to a kill."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compiled operations while replies are sampled; auto where there are enough to pay for it."""
     annotators: int = 8
     """Simulated annotators, each with a taste of their own; they take turns."""
     judgements_each: int = 1
@@ -68,6 +71,8 @@ class PreferencesConfig:
         for name in ("helpfulness", "safety", "first_prompt", "redraws", "test_pairs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
+        if self.compile not in ("auto", "on", "off"):
+            raise ValueError(f"compile is {self.compile!r}; choose one of auto, on, off")
         if not self.helpfulness and not self.safety:
             raise ValueError("helpfulness and safety are both 0; ask for some pairs")
         for name in ("borderline_share", "safety_borderline_share", "previous_share", "test_share"):

@@ -7,6 +7,7 @@ from typing import Any
 
 from llamalite.artifacts import Artifact
 from llamalite.model.checkpoint import load_model
+from llamalite.model.compiled import sampling_decoder
 from llamalite.model.config import SamplingConfig
 from llamalite.model.generate import generate
 from llamalite.preferences.collection import Variant
@@ -25,10 +26,12 @@ def model_variant(
     """
     tokenizer = Tokenizer.load(artifact.file("tokenizer.model"))
     model = load_model(artifact.path, device).eval()
+    tokens = 2 * (config.helpfulness + config.safety) * config.max_new_tokens
+    decoder = sampling_decoder(model, config.compile, tokens)
 
     def reply(prompts: Sequence[Dialogue], temperature: float, seed: int) -> list[tuple[str, bool]]:
         drawn = generate(
-            model,
+            decoder,
             [encode_prompt(tokenizer, prompt) for prompt in prompts],
             SamplingConfig(config.max_new_tokens, temperature=temperature, top_p=config.top_p),
             eos_id=tokenizer.eos_id,

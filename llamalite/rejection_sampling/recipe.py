@@ -17,6 +17,7 @@ import numpy as np
 from llamalite import parallel
 from llamalite.artifacts import Artifact, Draft, write_json
 from llamalite.model.checkpoint import load_model, model_from_state, save_model
+from llamalite.model.compiled import sampling_decoder
 from llamalite.model.transformer import Transformer
 from llamalite.processes import Share
 from llamalite.prompt_mix import mixed_prompts
@@ -225,16 +226,19 @@ def _sample(
 
     Files that stand are left alone. A file's seed is its own, whoever makes it.
     """
-    device = parallel.pick_device(config.refit.parallel)
-    model = None
+    machine = config.refit.parallel
+    tokens = config.prompts * config.candidates * config.max_new_tokens
+    decoder = None
     for first in parts:
         path = _file(work, "sampled", first)
         if path.exists():
             continue
-        model = model or load_model(policy.path, device).eval()
+        if decoder is None:
+            model = load_model(policy.path, parallel.pick_device(machine)).eval()
+            decoder = sampling_decoder(model, machine.compile, tokens)
         dice = np.random.SeedSequence([seed, 8, first]).generate_state(1)
         found = sample_candidates(
-            model,
+            decoder,
             tokenizer,
             prompts[first : first + config.prompts_at_once],
             n=config.candidates,

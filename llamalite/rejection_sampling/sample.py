@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from llamalite.model.config import SamplingConfig
+from llamalite.model.decoding import Decoder
 from llamalite.model.generate import generate
 from llamalite.model.transformer import Transformer
 from llamalite.protocols import Prompt
@@ -16,7 +17,7 @@ from llamalite.text.tokenizer import Tokenizer
 
 
 def sample_candidates(
-    model: Transformer,
+    model: Transformer | Decoder,
     tokenizer: Tokenizer,
     prompts: Sequence[Prompt],
     *,

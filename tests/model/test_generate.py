@@ -7,9 +7,12 @@ import torch
 from small_models import make_model, small_config
 
 from llamalite.model import decoding
+from llamalite.model import generate as generation
+from llamalite.model.compiled import CompiledDecoder
 from llamalite.model.config import SamplingConfig
 from llamalite.model.decoding import Decoder
 from llamalite.model.generate import generate, stream
+from llamalite.model.kernels import kernels
 from llamalite.model.kv_cache import KVCache
 from llamalite.model.projection import can_halve
 
@@ -34,7 +37,27 @@ def either_path(request, monkeypatch):
         monkeypatch.setattr(decoding, "JOIN_BELOW", 0)
 
 
-@pytest.mark.usefixtures("either_path")
+@pytest.fixture(params=["joined", "plain", "compiled"])
+def any_path(request, monkeypatch):
+    if request.param == "plain":
+        monkeypatch.setattr(decoding, "JOIN_BELOW", 0)
+    if request.param == "compiled":
+        use_compiled(monkeypatch)
+
+
+@pytest.fixture(params=["joined", "compiled"])
+def compiled_too(request, monkeypatch):
+    if request.param == "compiled":
+        use_compiled(monkeypatch)
+
+
+def use_compiled(monkeypatch):
+    if isinstance(reason := kernels(), str):
+        pytest.skip(reason)
+    monkeypatch.setattr(generation, "Decoder", CompiledDecoder)
+
+
+@pytest.mark.usefixtures("any_path")
 @pytest.mark.parametrize("sampling", [
     SamplingConfig(20), SamplingConfig(20, temperature=0.6, top_p=0.9),
     SamplingConfig(20, temperature=1.5, top_k=5), SamplingConfig(20, temperature=0.0),
@@ -51,7 +74,7 @@ def test_logprobs_are_the_trainers(model, sampling):
             torch.testing.assert_close(torch.tensor(logprobs), expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.usefixtures("either_path")
+@pytest.mark.usefixtures("any_path")
 def test_greedy_is_the_argmax_of_the_full_forward(model):
     for prompt, [completion] in zip(
         PROMPTS, generate(model, PROMPTS, SamplingConfig(12, 0.0), eos_id=NEVER), strict=True
@@ -62,6 +85,7 @@ def test_greedy_is_the_argmax_of_the_full_forward(model):
         assert completion.ids == ids[len(prompt) :]
 
 
+@pytest.mark.usefixtures("compiled_too")
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 7, 15, 100])
 def test_replies_do_not_depend_on_the_batch(model, batch_size):
     sampling = SamplingConfig(20, temperature=0.8, top_p=0.95)
@@ -71,6 +95,7 @@ def test_replies_do_not_depend_on_the_batch(model, batch_size):
     assert [c.finished for c in flat(whole)] == [c.finished for c in flat(split)]
 
 
+@pytest.mark.usefixtures("compiled_too")
 def test_neighbours_do_not_matter(model):
     sampling = SamplingConfig(20)
     alone = generate(model, PROMPTS[:1], sampling, eos_id=3)[0][0]
@@ -88,6 +113,7 @@ def test_seeds_samples_and_prompts_draw_apart(model):
     assert one == again
 
 
+@pytest.mark.usefixtures("compiled_too")
 def test_finished_sequences_stop_and_others_go_on(model):
     """Cutting an endless reply at its first end of sequence gives the reply that stops."""
     endless = flat(generate(model, PROMPTS * 4, SamplingConfig(37), eos_id=NEVER, seed=2))
@@ -103,6 +129,7 @@ def test_finished_sequences_stop_and_others_go_on(model):
             assert short.ids == long.ids
 
 
+@pytest.mark.usefixtures("compiled_too")
 def test_a_reply_given_up_is_the_beginning_of_the_whole_one(model):
     sampling = SamplingConfig(36)
     whole = flat(generate(model, PROMPTS, sampling, eos_id=NEVER, seed=2))
@@ -118,6 +145,7 @@ def test_a_reply_given_up_is_the_beginning_of_the_whole_one(model):
         assert not short.finished
 
 
+@pytest.mark.usefixtures("compiled_too")
 def test_finished_rows_leave_the_batch(model, monkeypatch):
     sizes = []
     step = Decoder.step
@@ -136,7 +164,7 @@ def test_finished_rows_leave_the_batch(model, monkeypatch):
     assert sizes[-1] < 20
 
 
-@pytest.mark.usefixtures("either_path")
+@pytest.mark.usefixtures("any_path")
 def test_the_context_ends_each_reply_in_its_own_time():
     model = make_model(small_config(max_seq_len=12))
     completions = flat(generate(model, PROMPTS, SamplingConfig(100), eos_id=NEVER))
@@ -156,6 +184,7 @@ def test_one_prefill_serves_all_samples(model, monkeypatch):
     assert read == [(5, 11)]
 
 
+@pytest.mark.usefixtures("compiled_too")
 def test_stream_and_on_token_give_what_generate_gives(model):
     sampling = SamplingConfig(30)
     heard: dict[tuple[int, int], list[int]] = {}

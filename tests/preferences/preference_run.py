@@ -14,7 +14,13 @@ from llamalite.preferences.config import PreferencesConfig
 from llamalite.preferences.store import PreferenceStore
 
 CONFIG = PreferencesConfig(
-    helpfulness=24, safety=18, prompts_at_once=10, max_new_tokens=12, annotators=3, test_share=0.25
+    helpfulness=24,
+    safety=18,
+    prompts_at_once=10,
+    max_new_tokens=12,
+    annotators=3,
+    test_share=0.25,
+    compile="on",  # where there is a compiler, bytes are to be the same in every process
 )
 SERVER = multiprocessing.get_context("forkserver")
 
