@@ -1,71 +1,8 @@
 """The studies of the alignment chain, run for real at a tiny budget."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
-from llamalite.claims import all_studies
-
-pytestmark = pytest.mark.timeout(1800)  # a minute or two on two quiet cores, far more on busy ones
-IDS = ("R1", "R2", "R3", "R5", "R8", "E2", "L1", "L7", "L10")
-
-TINY = """
-import sys
-from llamalite import presets
-from llamalite.claims import budgets, run_claims
-from llamalite.claims.study import with_settings
-
-budgets.PROMPTS_PER_KIND["ci"] = 2  # also in the worker processes, which import this file
-budgets.LONG_BAGS["ci"] = (10, 4)
-if __name__ == "__main__":
-    presets.RUNS["ci"] = with_settings(
-        presets.RUNS["ci"],
-        tokenizer={"sample_documents": 1500},
-        pretrain={"tokens": 20 * presets.RUNS["ci"].pretrain.step_tokens},
-        sft={"examples": 40},
-        preferences={"helpfulness": 30, "safety": 30, "max_new_tokens": 12},
-        rejection_sampling={"prompts": 24, "candidates": 2, "max_new_tokens": 12},
-        ppo={"iterations": 2, "max_new_tokens": 12},
-        versions={
-            "replies": {
-                "prompts_per_kind": 2,
-                "adversarial_prompts": 4,
-                "borderline_prompts": 2,
-                "max_new_tokens": 12,
-            }
-        },
-        evaluate={"adversarial_prompts": 21, "borderline_prompts": 5, "max_new_tokens": 12},
-    )
-    run_claims(sys.argv[1], [1], "ci", sys.argv[2], sys.argv[3])
-"""
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("claims")
-    (folder / "tiny.py").write_text(TINY)
-    shown = subprocess.run(
-        [sys.executable, folder / "tiny.py", ",".join(IDS), folder / "results", folder / "runs"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert shown.returncode == 0, shown.stderr[-3000:]
-    return {
-        name: json.loads((folder / "results" / "ci" / f"{name}.json").read_text()) for name in IDS
-    }
-
-
-def test_every_study_measures_what_its_rule_asks(measured):
-    for name, found in measured.items():
-        assert found["verdict"] == "not_shown", "one seed decides nothing"
-        again, findings = all_studies()[name].rule.judge(found["measurements"])
-        assert again == found["verdict"]
-        assert [f._asdict()["condition"] for f in findings] == [
-            finding["condition"] for finding in found["findings"]
-        ]
+pytestmark = pytest.mark.timeout(1800)  # some minutes on two quiet cores, far more on busy ones
 
 
 def test_the_collection_is_as_large_as_the_studies_say(measured):

@@ -1,73 +1,8 @@
 """The studies of Ghost Attention and of safety tuning, run for real at a tiny budget."""
 
-import json
-import subprocess
-import sys
-
 import pytest
 
-from llamalite.claims import all_studies
-
-pytestmark = pytest.mark.timeout(1800)  # a minute or two on two quiet cores, far more on busy ones
-IDS = ("G1", "F1", "F2", "F3", "F4")
-
-TINY = """
-import sys
-from llamalite import presets
-from llamalite.claims import budgets, run_claims
-from llamalite.claims.study import with_settings
-
-budgets.PROMPTS_PER_KIND["ci"] = 2  # also in the worker processes, which import this file
-budgets.SAFETY_PROMPTS["ci"] = (21, 5)
-budgets.GHOST_DIALOGUES["ci"] = 5
-if __name__ == "__main__":
-    presets.RUNS["ci"] = with_settings(
-        presets.RUNS["ci"],
-        tokenizer={"sample_documents": 1500},
-        pretrain={"tokens": 20 * presets.RUNS["ci"].pretrain.step_tokens},
-        sft={"examples": 45},
-        preferences={"helpfulness": 30, "safety": 30, "max_new_tokens": 12},
-        evaluate={"max_new_tokens": 12},
-        ghost_attention={
-            "dialogues": 6,
-            "turns": 4,
-            "plain_share": 0.8,
-            "max_new_tokens": 12,
-            "measured_turns": 21,
-            "measured_dialogues": 3,
-            "sequence_length": 1024,
-            "tuning": {"held_out": 0, "sequence_length": 1024},
-        },
-        safety={"prompts": 12, "max_new_tokens": 48},
-    )
-    run_claims(sys.argv[1], [1], "ci", sys.argv[2], sys.argv[3])
-"""
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("claims")
-    (folder / "tiny.py").write_text(TINY)
-    shown = subprocess.run(
-        [sys.executable, folder / "tiny.py", ",".join(IDS), folder / "results", folder / "runs"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert shown.returncode == 0, shown.stderr[-3000:]
-    return {
-        name: json.loads((folder / "results" / "ci" / f"{name}.json").read_text()) for name in IDS
-    }
-
-
-def test_every_study_measures_what_its_rule_asks(measured):
-    for name, found in measured.items():
-        assert found["verdict"] == "not_shown", "one seed decides nothing"
-        again, findings = all_studies()[name].rule.judge(found["measurements"])
-        assert again == found["verdict"]
-        assert [f._asdict()["condition"] for f in findings] == [
-            finding["condition"] for finding in found["findings"]
-        ]
+pytestmark = pytest.mark.timeout(1800)  # some minutes on two quiet cores, far more on busy ones
 
 
 def test_both_models_hold_the_same_dialogues(measured):
