@@ -11,6 +11,7 @@ import yaml
 
 from llamalite.book import interactive, quiz, scale_table, show_source
 from llamalite.book.pages import paper
+from llamalite.book.widgets import redrawn
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted((ROOT / "notebooks").glob("*.md"))
@@ -122,6 +123,18 @@ def test_every_interactive_has_a_name_and_a_fallback(chapter):
     for fragment in found:
         assert re.search(r'data-interactive="[a-z_]+"', fragment)
         assert re.search(r"<noscript>.{10,}</noscript>", fragment)
+
+
+@chapters
+def test_stored_interactives_are_those_of_the_templates(chapter):
+    for fragment in html(chapter):
+        if 'class="ll-interactive"' in fragment:
+            assert redrawn(fragment) == fragment, "tools/notebooks.py --redraw"
+
+
+def test_what_is_no_interactive_is_not_drawn_again():
+    with pytest.raises(ValueError, match="no interactive"):
+        redrawn("<p>a table</p>")
 
 
 def test_pages_of_the_contents_exist():

@@ -48,6 +48,8 @@ def stored_outputs_config() -> Path:
     """The book's configuration with execution turned off, written beside the build."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["execute"]["execute_notebooks"] = "off"
+    local = config["sphinx"]["local_extensions"]  # relative to the file that names them
+    config["sphinx"]["local_extensions"] = {name: str(ROOT / path) for name, path in local.items()}
     file = BUILD / "stored_outputs.yml"
     file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return file

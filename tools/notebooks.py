@@ -4,6 +4,7 @@ The source is `notebooks/NAME.md` (MyST); `NAME.ipynb` beside it carries the sam
 outputs, for Colab and for the book.
 
     python tools/notebooks.py --execute [NAME ...]   format, run, write both files
+    python tools/notebooks.py --redraw               templates changed: same data, nothing is run
     python tools/notebooks.py --check                pairs equal, outputs there, sizes kept
     python tools/notebooks.py --nbval                run every cell again; none may fail
 """
@@ -92,6 +93,20 @@ def execute(file: Path) -> None:
     print(f"{target.name}: {time.time() - started:.0f} s, {size:.0f} kB")
 
 
+def redraw(file: Path) -> None:
+    """Draw the stored interactives anew by the templates as they are now."""
+    from llamalite.book.widgets import redrawn
+
+    target = file.with_suffix(".ipynb")
+    notebook = nbformat.read(target, as_version=4)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            page = "".join(output.get("data", {}).get("text/html", ""))
+            if 'class="ll-interactive"' in page:
+                output["data"]["text/html"] = redrawn(page)
+    write_ipynb(notebook, target)
+
+
 def faults(file: Path) -> list[str]:
     """What is wrong with one pair, as sentences."""
     target = file.with_suffix(".ipynb")
@@ -162,6 +177,7 @@ def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--execute", action="store_true", help="run and write the pairs")
+    parser.add_argument("--redraw", action="store_true", help="stored interactives, new templates")
     parser.add_argument("--check", action="store_true", help="pairs in sync, outputs there")
     parser.add_argument("--nbval", action="store_true", help="run every cell; none may fail")
     parser.add_argument("names", nargs="*", help="notebooks; all when none is named")
@@ -169,6 +185,9 @@ def main() -> int:
     if arguments.execute:
         for file in sources(arguments.names):
             execute(file)
+    if arguments.redraw:
+        for file in sources(arguments.names):
+            redraw(file)
     if arguments.nbval:
         return nbval(arguments.names)
     return check() if arguments.check else 0

@@ -5,12 +5,20 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from IPython.display import HTML
+
+
+_PAGE = re.compile(
+    r'<div class="ll-interactive" id="ll-\w+" data-interactive="(?P<name>\w+)">.*'
+    r"<noscript>(?P<note>.*?)</noscript></div><script>.*?;const data=(?P<rest>.*)",
+    re.DOTALL,
+)
 
 
 class Question(NamedTuple):
@@ -50,6 +58,15 @@ def interactive(name: str, data: Any, fallback: str = "") -> HTML:
         f'<script>(function(){{const root=document.getElementById("{mark}");'
         f"const data={payload};\n{script}}})();</script>"
     )
+
+
+def redrawn(page: str) -> str:
+    """A page of `interactive` once more, by the templates as they are now, with the same data."""
+    found = _PAGE.fullmatch(page)
+    if not found:
+        raise ValueError(f"this is no interactive: {page[:60]!r}; draw it with interactive()")
+    data, _ = json.JSONDecoder().raw_decode(found["rest"])
+    return str(interactive(found["name"], data, html.unescape(found["note"])).data)
 
 
 def quiz(*questions: tuple[str, Sequence[str], int, str]) -> HTML:

@@ -1,10 +1,8 @@
 """The annotation screen as an annotator's browser runs it, served by Voila."""
 
-import json
 import os
 import re
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,23 +12,20 @@ import urllib.request
 from importlib.util import find_spec
 
 import pytest
+from chromium import BROWSER, MISSING, Page, chromium
 from deadly import PATIENCE
 
 from llamalite.preferences.collection import left_of
 from llamalite.preferences.protocol import Item, Response
 from llamalite.preferences.store import PreferenceStore
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
 NEEDED = ("voila", "ipywidgets", "websocket")
-MISSING = [name for name in NEEDED if not find_spec(name)]
+ABSENT = [name for name in NEEDED if not find_spec(name)]
 SERVER = "import sys; from llamalite.preferences.annotate import serve; serve(*eval(sys.argv[1]))"
 
 pytestmark = [
-    pytest.mark.skipif(
-        BROWSER is None, reason=f"no Chromium found (looked for {', '.join(NAMES)})"
-    ),
-    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
+    pytest.mark.skipif(BROWSER is None, reason=MISSING),
+    pytest.mark.skipif(bool(ABSENT), reason=f"not installed: {', '.join(ABSENT)}"),
 ]
 TOKEN = secrets.token_urlsafe(16)
 
@@ -59,61 +54,8 @@ LIT = "document.querySelectorAll('.ll-screen button.mod-primary').length"
 """Number of buttons that say what was chosen."""
 
 
-class Page:
-    """A tab, spoken to by Chromium's debugging protocol."""
-
-    def __init__(self, port, url):
-        import websocket
-
-        new = f"http://127.0.0.1:{port}/json/new?about:blank"
-        with urllib.request.urlopen(urllib.request.Request(new, method="PUT")) as answer:
-            self.about = json.load(answer)
-        self.port = port
-        self.socket = websocket.create_connection(
-            self.about["webSocketDebuggerUrl"], suppress_origin=True, timeout=PATIENCE
-        )
-        self.number, self.events = 0, []
-        for domain in ("Page", "Runtime", "Network"):
-            self.do(f"{domain}.enable")
-        self.go(url)
-
-    def do(self, method, **params):
-        self.number += 1
-        self.socket.send(json.dumps({"id": self.number, "method": method, "params": params}))
-        while True:
-            said = json.loads(self.socket.recv())
-            if said.get("id") == self.number:
-                assert "error" not in said, said
-                return said["result"]
-            self.events.append(said)
-
-    def go(self, url):
-        self.do("Page.navigate", url=url)
-
-    def run(self, script):
-        found = self.do("Runtime.evaluate", expression=script, returnByValue=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
-
-    def until(self, script, seconds=PATIENCE):
-        end = time.monotonic() + seconds
-        while not (found := self.run(script)):
-            assert time.monotonic() < end, (script, self.text())
-            time.sleep(0.05)
-        return found
-
-    def text(self):
-        return self.run("document.body ? document.body.innerText : ''")
-
-    def says(self, words):
-        return self.until(f"document.body?.innerText.includes({json.dumps(words)})")
-
-    def key(self, name):
-        code = {"Enter": 13, "ArrowLeft": 37, "ArrowRight": 39}.get(name, ord(name[0].upper()))
-        text = {"Enter": "\r"}.get(name, name if len(name) == 1 else "")
-        given = {"key": name, "windowsVirtualKeyCode": code}
-        self.do("Input.dispatchKeyEvent", type="keyDown", text=text, **given)
-        self.do("Input.dispatchKeyEvent", type="keyUp", **given)
+class Screen(Page):
+    """The annotation screen in a tab."""
 
     def chosen(self):
         """The labels of the buttons that are lit."""
@@ -137,17 +79,6 @@ class Page:
         self.press(rating, f"{LIT} == 2")
         self.key("Enter")
 
-    def fetched(self):
-        return [
-            event["params"]["request"]["url"]
-            for event in self.events
-            if event.get("method") == "Network.requestWillBeSent"
-        ]
-
-    def close(self):
-        self.socket.close()
-        urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json/close/{self.about['id']}").read()
-
 
 def free_port():
     with socket.socket() as probe:
@@ -157,25 +88,8 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    profile = tmp_path_factory.mktemp("profile")
-    flags = (
-        *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
-        *("--disable-dev-shm-usage", "--remote-debugging-port=0", "--window-size=1200,900"),
-    )
-    process = subprocess.Popen(
-        [BROWSER, *flags, f"--user-data-dir={profile}", "about:blank"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    noted = profile / "DevToolsActivePort"
-    end = time.monotonic() + PATIENCE
-    while not noted.exists() or not noted.read_text():
-        assert time.monotonic() < end, "Chromium does not answer"
-        time.sleep(0.1)
-    yield int(noted.read_text().split()[0])
-    process.kill()
-    process.wait()
+    with chromium(tmp_path_factory.mktemp("profile")) as port:
+        yield port
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +133,7 @@ def visit(browser, served):
     pages = []
 
     def open_page(query=""):
-        pages.append(Page(browser, f"http://127.0.0.1:{served[0]}/?token={TOKEN}{query}"))
+        pages.append(Screen(browser, f"http://127.0.0.1:{served[0]}/?token={TOKEN}{query}"))
         return pages[-1]
 
     yield open_page

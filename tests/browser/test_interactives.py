@@ -2,26 +2,18 @@
 
 import html
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import nbformat
 import pytest
+from chromium import BROWSER, FLAGS, MISSING
 from deadly import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--disable-dev-shm-usage", "--virtual-time-budget=8000"),
-)
+COMMAND = (BROWSER, *FLAGS, "--virtual-time-budget=8000", "--dump-dom")
 
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason=f"no Chromium found (looked for {', '.join(NAMES)})"
-)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason=MISSING)
 
 # Every control is worked; what the page tells a reader must change, and nothing may throw.
 DRIVER = "<script>" + (Path(__file__).parent / "driver.js").read_text() + "</script>"
@@ -47,7 +39,7 @@ def test_every_control_of_every_interactive_answers(notebook, tmp_path):
         encoding="utf-8",
     )
     done = subprocess.run(
-        [BROWSER, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()],
+        [*COMMAND, f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
