@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "llamalite").rglob("*.py"))
+PRELOAD = ".set_forkserver_preload("
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # the text as the Apache Software Foundation publishes it
@@ -120,6 +121,12 @@ def test_no_two_test_files_have_one_name():
     # pytest imports them by their names alone, and a whole run would refuse the second
     names = sorted(file.name for file in (ROOT / "tests").rglob("test_*.py"))
     assert names == sorted(set(names))
+
+
+def test_one_file_of_the_tests_says_what_their_server_imports():
+    # there is one server; a second list would replace the first, and every process import anew
+    files = [file.name for file in (ROOT / "tests").rglob("*.py") if PRELOAD in file.read_text()]
+    assert sorted(files) == ["conftest.py", "test_repository.py"]
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda f: f.relative_to(ROOT).as_posix())

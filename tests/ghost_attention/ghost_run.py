@@ -39,7 +39,6 @@ CONFIG = GhostAttentionConfig(
     resamples=20,
 )
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["ghost_run"])
 
 
 def run_stage(artifacts, path, config=CONFIG, seed=0):

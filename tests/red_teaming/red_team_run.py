@@ -40,7 +40,6 @@ CONFIG = RedTeamConfig(
     ),
 )
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["red_team_run"])
 
 
 def harsh(prompt, reply):

@@ -32,7 +32,6 @@ CONFIG = SafetyConfig(
     resamples=20,
 )
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["safety_run"])
 
 
 def run_stage(artifacts, path, config=CONFIG, seed=0, **more):
