@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from typing import Any
@@ -42,3 +43,23 @@ def run_apart(server: ForkServerContext, main: Callable[..., None], *arguments: 
     process.start()
     process.join(2 * PATIENCE)
     return process.exitcode  # type: ignore[return-value]
+
+
+def kill_apart(
+    server: ForkServerContext,
+    main: Callable[..., None],
+    *arguments: Any,
+    when: Callable[[], bool],
+    after: float = 0.0,
+) -> None:
+    """Run `main` in a process of its own and kill it, `after` seconds after `when` is true."""
+    process = server.Process(target=main, args=arguments, daemon=True)
+    process.start()
+    deadline = time.monotonic() + PATIENCE
+    while process.exitcode is None and not when():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    time.sleep(after)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, "it ended before it could be killed"

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import csv
 import math
+import multiprocessing
 import random
 import signal
-import subprocess
-import sys
-import textwrap
-import time
 from pathlib import Path
 
+import killed_fit
 import numpy as np
 import pytest
 import torch
-from deadly import PATIENCE
+from deadly import kill_apart, run_apart
 from torch import nn
 
 from llamalite import parallel
@@ -32,6 +30,7 @@ from llamalite.training import TrainingModule, fit, learning_rate_factor, make_o
 from llamalite.training_config import OptimizerConfig, ParallelConfig
 
 CPU = ParallelConfig(accelerator="cpu", compile="off")
+SERVER = multiprocessing.get_context("forkserver")
 
 
 # --- schedule -----------------------------------------------------------------------------------
@@ -226,65 +225,28 @@ def test_ctrl_c_is_a_keyboard_interrupt_and_the_next_is_heard_too(tmp_path):
 
 
 # --- kill -9 ------------------------------------------------------------------------------------
-SCRIPT = """
-import hashlib, sys, time
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from llamalite.resume import IndexedSteps, StreamData
-from llamalite.training import TrainingModule, fit
-from llamalite.training_config import OptimizerConfig, ParallelConfig
-
-class Noisy(TrainingModule):  # draws random numbers as it trains, so their state counts
-    @staticmethod
-    def loss_and_metrics(model, batch):
-        noise = torch.randn_like(batch)
-        return ((model(batch) - noise) ** 2).mean(), {"noise": noise.mean()}
-
-def build():
-    torch.manual_seed(0)
-    return torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 8))
-
-def make(step):
-    time.sleep(0.05)  # time to be killed in
-    generator = torch.Generator().manual_seed(step)
-    return [torch.randn(4, 8, generator=generator) for _ in range(3)]
-
-module = Noisy(build, OptimizerConfig(lr=0.01), 40,
-               parallel=ParallelConfig(accelerator="cpu", compile="off", checkpoint_steps=3))
-data = StreamData(lambda r, w: IndexedSteps(make, 40), lambda b: (4, 4), 120)
-fit(module, data, work=Path(sys.argv[1]), accumulation=3, progress=False)
-weights = b"".join(w.numpy().tobytes() for w in module.model.state_dict().values())
-print(hashlib.sha256(weights).hexdigest())
-"""
-
-
 def test_kill_9_at_any_point_ends_with_the_same_bytes(tmp_path):
-    script = tmp_path / "train.py"
-    script.write_text(textwrap.dedent(SCRIPT))
-    command = [sys.executable, str(script)]
-    whole = subprocess.run([*command, str(tmp_path / "whole")], capture_output=True, check=True)
-
-    killed = tmp_path / "killed"
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert run_apart(SERVER, killed_fit.main, whole) == 0
     dice = random.Random(7)
     for _ in range(2):
         before = latest_name(killed)
-        process = subprocess.Popen([*command, str(killed)], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + PATIENCE
-        while latest_name(killed) == before and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        time.sleep(dice.random() * 0.1)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+        kill_apart(
+            SERVER,
+            killed_fit.main,
+            killed,
+            when=lambda before=before: latest_name(killed) != before,
+            after=dice.random() * 0.1,
+        )
     # what a kill in the middle of writing leaves
     (killed / "resume-000000099.ckpt.partial").write_bytes(b"torn")
     with (killed / "metrics.csv").open("a") as stream:
         stream.write("39,torn")
 
-    resumed = subprocess.run([*command, str(killed)], capture_output=True, check=True)
-    assert resumed.stdout == whole.stdout
-    assert deterministic_columns(killed) == deterministic_columns(tmp_path / "whole")
+    assert run_apart(SERVER, killed_fit.main, killed) == 0
+    hashes = [(folder / "weights.sha256").read_text() for folder in (killed, whole)]
+    assert hashes[0] == hashes[1]
+    assert deterministic_columns(killed) == deterministic_columns(whole)
 
 
 def latest_name(folder: Path) -> str | None:

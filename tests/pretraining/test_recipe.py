@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import signal
+import multiprocessing
 import subprocess
 import sys
 import time
@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from deadly import PATIENCE
+from deadly import kill_apart
 
 from llamalite import parallel
 from llamalite.artifacts import Artifact, sha256_of
@@ -24,12 +24,14 @@ from llamalite.pretraining.config import PretrainConfig
 from llamalite.pretraining.recipe import pretrain
 from llamalite.stages import STAGES
 from llamalite.text.tokenizer import Tokenizer
+from llamalite.training import TrainingModule
 from llamalite.training_config import OptimizerConfig, ParallelConfig
 from llamalite.world import World, WorldConfig
 
 # where other processes find these tests and what they share
 FOLDERS = [str(folder) for folder in Path(__file__).parents[:2]]
 CPU = ParallelConfig(accelerator="cpu", compile="off", checkpoint_steps=4)
+SERVER = multiprocessing.get_context("forkserver")
 CONFIG = PretrainConfig(
     model=ModelConfig(
         vocab_size=340, dim=32, n_layers=2, n_heads=4, n_kv_heads=2, head_dim=8, ffn_dim=48
@@ -154,28 +156,27 @@ def run_in(inputs: Path, out: Path) -> Artifact:
     return run_stage(STAGE, WORLD_CONFIG, open_inputs(inputs), out, 0)
 
 
+def run_slowly(inputs: Path, out: Path) -> None:
+    whole = TrainingModule.training_step
+    TrainingModule.training_step = lambda *args: time.sleep(0.05) or whole(*args)
+    run_in(inputs, out)
+
+
 def test_kill_9_leaves_the_same_artifact(tmp_path):
     make_inputs(tmp_path)
     whole = run_in(tmp_path, tmp_path / "whole")
-    code = (
-        f"import sys; sys.path += {FOLDERS!r}\n"
-        "import time; from pathlib import Path; from test_recipe import run_in\n"
-        "from llamalite.training import TrainingModule\n"
-        "whole = TrainingModule.training_step\n"
-        "TrainingModule.training_step = lambda *args: time.sleep(0.05) or whole(*args)\n"
-        f"run_in(Path({str(tmp_path)!r}), Path({str(tmp_path / 'killed')!r}))"
-    )
-    work = tmp_path / "killed" / "pretrain.partial" / "work"
+    killed = tmp_path / "killed"
+    work = killed / "pretrain.partial" / "work"
     for wanted in (4, 16):
-        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + PATIENCE
-        while process.poll() is None and newest_step(work) < wanted:
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+        kill_apart(
+            SERVER,
+            run_slowly,
+            tmp_path,
+            killed,
+            when=lambda wanted=wanted: newest_step(work) >= wanted,
+        )
     assert newest_step(work) < 40
-    resumed = run_in(tmp_path, tmp_path / "killed")
+    resumed = run_in(tmp_path, killed)
     assert resumed.metrics["resumed_at"] >= 16
     for name in ("model.safetensors", "config.json", "tokenizer.model"):
         assert sha256_of(resumed.file(name)) == sha256_of(whole.file(name))

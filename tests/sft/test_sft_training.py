@@ -2,17 +2,15 @@
 
 import csv
 import json
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
+import killed_sft_run
 import pytest
 import torch
-from deadly import PATIENCE
+from deadly import kill_apart, run_apart
 
 from llamalite.artifacts import Artifact, drafting
 from llamalite.model.checkpoint import load_model
@@ -28,6 +26,7 @@ from llamalite.world import World, WorldConfig
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sft.json"
 CPU = ParallelConfig(accelerator="cpu", compile="off")
+SERVER = multiprocessing.get_context("forkserver")
 
 
 @pytest.fixture
@@ -236,48 +235,14 @@ def test_unusable_settings_are_refused(settings, complaint):
 
 
 # --- kill -9 ------------------------------------------------------------------------------------
-SCRIPT = """
-import json, sys, time
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from llamalite.artifacts import Artifact, drafting
-from llamalite.sft import recipe
-from llamalite.sft.config import SFTConfig
-from llamalite.training_config import OptimizerConfig, ParallelConfig
-
-whole = recipe.Plan.batch
-recipe.Plan.batch = lambda *args: time.sleep(0.03) or whole(*args)  # time to be killed in
-base, data, out = map(Path, sys.argv[1:])
-parallel = ParallelConfig(accelerator="cpu", compile="off", checkpoint_steps=3)
-config = SFTConfig(data=str(data), examples=0, held_out=4, epochs=10, sequence_length=128,
-                   batch_size=8, accumulation=2, optimizer=OptimizerConfig(lr=5e-3),
-                   parallel=parallel)
-inputs = {"pretrain": Artifact.open(base)}
-with drafting(out, "sft", config, inputs, 0) as draft:
-    recipe.run(config, inputs | {"world": inputs["pretrain"]}, draft, 0)
-"""
-
-
 def test_kill_9_ends_with_the_same_bytes(base, demonstrations_file, tmp_path):
-    script = tmp_path / "tune.py"
-    script.write_text(SCRIPT)
-    command = [sys.executable, str(script), str(base.path), str(demonstrations_file)]
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
-    killed = tmp_path / "killed"
-    work = tmp_path / "killed.partial" / "work"
+    run_of = (SERVER, killed_sft_run.main, base.path, demonstrations_file)
+    killed, work = tmp_path / "killed", tmp_path / "killed.partial" / "work"
+    assert run_apart(*run_of, tmp_path / "whole") == 0
     for _ in range(2):
         before = newest(work)
-        process = subprocess.Popen([*command, str(killed)], stderr=subprocess.PIPE)
-        deadline = time.monotonic() + PATIENCE
-        while newest(work) == before and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL, "it ended before it could be killed"
-    subprocess.run([*command, str(killed)], check=True, capture_output=True)
+        kill_apart(*run_of, killed, when=lambda before=before: newest(work) != before, after=0.05)
+    assert run_apart(*run_of, killed) == 0
     ended, whole = Artifact.open(killed), Artifact.open(tmp_path / "whole")
     for name in ("model.safetensors", "config.json", "tokenizer.model", "held_out.json"):
         assert ended.files[name] == whole.files[name], name

@@ -1,0 +1,47 @@
+"""A training in a process of its own that draws random numbers, slow enough to be killed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+import torch
+
+from llamalite.resume import IndexedSteps, StreamData
+from llamalite.training import TrainingModule, fit
+from llamalite.training_config import OptimizerConfig, ParallelConfig
+
+STEPS = 40
+
+
+class Noisy(TrainingModule):
+    """Draws as it trains, so the state of the random generators counts."""
+
+    @staticmethod
+    def loss_and_metrics(model, batch):
+        noise = torch.randn_like(batch)
+        return ((model(batch) - noise) ** 2).mean(), {"noise": noise.mean()}
+
+
+def build():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 8))
+
+
+def make(step):
+    time.sleep(0.05)  # time to be killed in
+    generator = torch.Generator().manual_seed(step)
+    return [torch.randn(4, 8, generator=generator) for _ in range(3)]
+
+
+def main(work: Path) -> None:
+    """Train in `work`, and leave there the hash of the weights."""
+    torch.set_num_threads(1)
+    parallel = ParallelConfig(accelerator="cpu", compile="off", checkpoint_steps=3)
+    module = Noisy(build, OptimizerConfig(lr=0.01), STEPS, parallel=parallel)
+    data = StreamData(lambda r, w: IndexedSteps(make, STEPS), lambda b: (4, 4), 3 * STEPS)
+    fit(module, data, work=work, accumulation=3, progress=False)
+    assert module.model is not None
+    weights = b"".join(w.numpy().tobytes() for w in module.model.state_dict().values())
+    (work / "weights.sha256").write_text(hashlib.sha256(weights).hexdigest())
