@@ -58,10 +58,10 @@ class CompiledDecoder(Decoder):
     def sample(
         self, logits_BV: Tensor, uniform_B: Tensor, sampling: SamplingConfig
     ) -> tuple[Tensor, Tensor]:
-        if sampling.top_p < 1 or 1 < sampling.top_k < logits_BV.shape[1]:
+        if 1 < sampling.top_k < logits_BV.shape[1]:
             return super().sample(logits_BV, uniform_B, sampling)
         temperature = 0.0 if sampling.top_k == 1 else sampling.temperature
-        return self.kernels.draw(logits_BV, uniform_B, temperature)
+        return self.kernels.draw(logits_BV, uniform_B, temperature, sampling.top_p)
 
     def _newest(self, cache: KVCache) -> Callable[[Tensor, LayerCache], Tensor]:
         end, starts_B = cache.length + 1, cache.starts_B

@@ -5,6 +5,7 @@
  */
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 typedef int64_t n;
 
@@ -163,16 +164,49 @@ static n token_at(const float *weights, float share, n V) {
     return last;
 }
 
-/* A token per row, drawn by inverting the cumulative distribution at uniform[b * stride], or the
- * likeliest where the temperature is 0; and its log-probability at temperature 1.
- * logits [B][V], scratch [B][V].
+static int falling(const void *a, const void *b) {
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+/* Of positive numbers the larger has the larger bits: the first of them, as the number of a bin. */
+enum { BINS = (0x3f800000 >> 20) + 1 };
+static inline n bin_of(float weight) {
+    union { float value; int32_t bits; } same = {.value = weight};
+    return same.bits >> 20;
+}
+
+/* The smallest weight that top-p keeps; weights are from 0 to 1. They are put into bins, which are in
+ * order, and only the bin where top_p is reached is sorted.
  */
-void draw(const float *logits, const float *uniform, float *scratch, n *tokens, float *logprobs,
-          n B, n V, n stride, float temperature, float largest_uniform) {
-#pragma omp parallel for if (B * V > ALONE)
+static float least_kept(const float *weights, float *bin, float top_p, n V) {
+    float sums[BINS] = {0}, sum = 0, before = 0, least = 0;
+    for (n i = 0; i < V; i++) sums[bin_of(weights[i])] += weights[i];
+    for (n i = 0; i < BINS; i++) sum += sums[i];
+    n here = BINS - 1, members = 0;
+    while (here > 0 && before + sums[here] < top_p * sum) before += sums[here--];
+    for (n i = 0; i < V; i++)
+        if (bin_of(weights[i]) == here) bin[members++] = weights[i];
+    qsort(bin, (size_t)members, sizeof(float), falling);
+    for (n i = 0; i < members && before < top_p * sum; i++) {
+        least = bin[i];
+        before += bin[i];
+    }
+    return least;
+}
+
+/* A token per row, drawn among the likeliest that together reach top_p by inverting the cumulative
+ * distribution at uniform[b * stride], or the likeliest where the temperature is 0; and its
+ * log-probability at temperature 1. logits [B][V], scratch [B][2 V]. Returns how many rows are
+ * not finite numbers, or -inf; these get no token.
+ */
+n draw(const float *logits, const float *uniform, float *scratch, n *tokens, float *logprobs,
+       n B, n V, n stride, float temperature, float top_p, float largest_uniform) {
+    n broken = 0;
+#pragma omp parallel for reduction(+ : broken) if (B * V > ALONE)
     for (n b = 0; b < B; b++) {
         const float *row = logits + b * V;
-        float *weights = scratch + b * V, largest = row[0], sum = 0;
+        float *weights = scratch + b * 2 * V, largest = row[0], sum = 0;
 #pragma omp simd reduction(max : largest)
         for (n i = 0; i < V; i++) largest = row[i] > largest ? row[i] : largest;
 #pragma omp simd reduction(+ : sum)
@@ -181,6 +215,10 @@ void draw(const float *logits, const float *uniform, float *scratch, n *tokens, 
             sum += weights[i];
         }
         n token = 0;
+        if (!(sum >= 1)) { /* the largest alone is 1; what is no number is not compared */
+            broken++;
+            continue;
+        }
         if (temperature == 0) {
             while (row[token] < largest) token++;
         } else {
@@ -189,10 +227,16 @@ void draw(const float *logits, const float *uniform, float *scratch, n *tokens, 
                 for (n i = 0; i < V; i++)
                     weights[i] = exponential((row[i] - largest) / temperature);
             }
+            if (top_p < 1) {
+                float least = least_kept(weights, weights + V, top_p, V);
+#pragma omp simd
+                for (n i = 0; i < V; i++) weights[i] = weights[i] >= least ? weights[i] : 0;
+            }
             float share = uniform[b * stride];
             token = token_at(weights, share < largest_uniform ? share : largest_uniform, V);
         }
         tokens[b] = token;
         logprobs[b] = row[token] - largest - logf(sum);
     }
+    return broken;
 }

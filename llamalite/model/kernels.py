@@ -32,7 +32,7 @@ _ARGUMENTS = {
     "norm": [_POINTER] * 3 + [_NUMBER] * 2 + [_REAL],
     "gate": [_POINTER] * 2 + [_NUMBER] * 2,
     "attend": [_POINTER] * 8 + [_NUMBER] * 6,
-    "draw": [_POINTER] * 5 + [_NUMBER] * 3 + [_REAL] * 2,
+    "draw": [_POINTER] * 5 + [_NUMBER] * 3 + [_REAL] * 3,
 }
 
 
@@ -42,7 +42,7 @@ class Kernels:
     def __init__(self, library: ctypes.CDLL) -> None:
         for name, arguments in _ARGUMENTS.items():
             function = getattr(library, name)
-            function.argtypes, function.restype = arguments, None
+            function.argtypes, function.restype = arguments, _NUMBER if name == "draw" else None
         self._library = library
 
     def norm(self, x_ND: Tensor, weight_D: Tensor, eps: float) -> Tensor:
@@ -82,15 +82,16 @@ class Kernels:
         return out
 
     def draw(
-        self, logits_BV: Tensor, uniform_B: Tensor, temperature: float
+        self, logits_BV: Tensor, uniform_B: Tensor, temperature: float, top_p: float
     ) -> tuple[Tensor, Tensor]:
-        """A token per row and its log-probability, as `sample_tokens` without top-k and top-p."""
+        """A token per row and its log-probability, as `sample_tokens` without top-k."""
         logits_BV, (B, V) = logits_BV.contiguous(), logits_BV.shape
         tokens_B, logprobs_B = logits_BV.new_empty(B, dtype=torch.long), logits_BV.new_empty(B)
-        tensors = (logits_BV, uniform_B, logits_BV.new_empty(B, V), tokens_B, logprobs_B)
+        tensors = (logits_BV, uniform_B, logits_BV.new_empty(B, 2 * V), tokens_B, logprobs_B)
         pointers = (t.data_ptr() for t in tensors)
         stride = uniform_B.stride(0)
-        self._library.draw(*pointers, B, V, stride, temperature, LARGEST_UNIFORM)
+        if self._library.draw(*pointers, B, V, stride, temperature, top_p, LARGEST_UNIFORM):
+            raise ValueError("logits are infinite or no numbers; the model's weights are damaged")
         return tokens_B, logprobs_B
 
 

@@ -95,7 +95,6 @@ def test_replies_do_not_depend_on_the_batch(model, batch_size):
     assert [c.finished for c in flat(whole)] == [c.finished for c in flat(split)]
 
 
-@pytest.mark.usefixtures("compiled_too")
 def test_neighbours_do_not_matter(model):
     sampling = SamplingConfig(20)
     alone = generate(model, PROMPTS[:1], sampling, eos_id=3)[0][0]
@@ -129,7 +128,6 @@ def test_finished_sequences_stop_and_others_go_on(model):
             assert short.ids == long.ids
 
 
-@pytest.mark.usefixtures("compiled_too")
 def test_a_reply_given_up_is_the_beginning_of_the_whole_one(model):
     sampling = SamplingConfig(36)
     whole = flat(generate(model, PROMPTS, sampling, eos_id=NEVER, seed=2))
