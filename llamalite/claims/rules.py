@@ -292,7 +292,13 @@ def _finding(
         verdict = "holds"
     elif max(ends) < -TIE:
         verdict = "contradicted"
-    per_seed = tuple(float(group.mean()) + shift for group in groups)
+    per_seed = tuple(_shifted(float(group.mean()), shift) for group in groups)
     assert all(math.isfinite(x) for x in interval)
-    mean, low, high = (x + shift for x in interval)
+    mean, low, high = (_shifted(x, shift) for x in interval)
     return Finding(text, verdict, mean, low, high, per_seed)
+
+
+def _shifted(value: float, shift: float) -> float:
+    """Their sum, and 0 where rounding alone keeps it from that."""
+    total = value + shift
+    return 0.0 if abs(total) < TIE else total

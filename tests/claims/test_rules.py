@@ -81,6 +81,8 @@ def test_thresholds():
     (finding,) = Below("slope", -0.1).judge(falling)
     assert finding.mean == pytest.approx(-0.3)  # in the metric's own units
     assert (finding.low, finding.high) == pytest.approx((-0.4, -0.2))
+    (finding,) = Below("share", 0.05).judge([{"share": [0.0] * 24}] * 3)
+    assert (finding.mean, finding.low, finding.high) == (0, 0, 0)  # and not 1e-18
 
 
 def test_order_judges_every_neighbouring_pair():
