@@ -17,7 +17,11 @@ for (const root of document.querySelectorAll(".ll-interactive")) {
   let dead = 0;
   for (const control of controls) {
     const before = seen();
+    control.focus();
+    const held = document.activeElement === control;
     try { work(control); } catch (error) { faults.push(error.message); }
+    if (held && document.activeElement === document.body)
+      faults.push(root.dataset.interactive + " takes the keyboard's place away");
     states.add(seen());
     if (seen() === before && control.tagName !== "BUTTON" && control.length !== 1) dead += 1;
   }
