@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from llamalite.model.config import ModelConfig
 from llamalite.model.hf import hf_config, hf_name
+from llamalite.model.kernels import kernels
 from llamalite.model.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -158,3 +159,13 @@ def machine() -> dict[str, Any]:
 def shape(config: ModelConfig) -> dict[str, Any]:
     """A configuration as the results record it."""
     return asdict(config) | {"parameters": config.n_parameters}
+
+
+def compiler_seconds() -> float:
+    """How long compiling the sampler's operations takes; SystemExit where it cannot be done, for
+    rows that are called compiled would then be of the plain sampler."""
+    kernels.cache_clear()
+    start = time.perf_counter()
+    if isinstance(made := kernels(), str):
+        raise SystemExit(f"compiled sampling cannot be measured: {made}")
+    return time.perf_counter() - start

@@ -18,7 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.peers import SHAPES, check_same_function, interleaved, shape, transformers_peer
+from benchmarks.peers import (
+    SHAPES,
+    check_same_function,
+    compiler_seconds,
+    interleaved,
+    shape,
+    transformers_peer,
+)
 from benchmarks.plain_ppo import AT_ONCE, PlainPPO
 from benchmarks.reporting import make_parser, print_report, summary
 from llamalite import parallel
@@ -189,6 +196,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--new-tokens", type=int, default=48)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    compiler_seconds()  # before anything is timed
     results = [
         measure(size, options.replies, options.new_tokens, options.repeats)
         for size in options.sizes

@@ -11,7 +11,14 @@ from typing import Any
 
 import torch
 
-from benchmarks.peers import SHAPES, check_same_function, interleaved, shape, transformers_peer
+from benchmarks.peers import (
+    SHAPES,
+    check_same_function,
+    compiler_seconds,
+    interleaved,
+    shape,
+    transformers_peer,
+)
 from benchmarks.reporting import make_parser, print_report, summary
 from llamalite.model.compiled import Compile, sampling_decoder
 from llamalite.model.config import SamplingConfig
@@ -68,6 +75,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--new-tokens", type=int, default=48)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    compiler_seconds()  # before anything is timed
     results = [
         measure(size, options.prompts, options.samples, options.new_tokens, options.repeats)
         for size in options.sizes

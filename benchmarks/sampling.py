@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ import torch
 from benchmarks.peers import (
     SHAPES,
     check_same_function,
+    compiler_seconds,
     interleaved,
     shape,
     transformers_peer,
@@ -26,7 +26,6 @@ from benchmarks.reporting import make_parser, print_report, summary
 from llamalite.model.compiled import Compile, sampling_decoder
 from llamalite.model.config import SamplingConfig
 from llamalite.model.generate import generate
-from llamalite.model.kernels import kernels
 from llamalite.model.transformer import Transformer
 
 GOALS = {"1.0M": 2.5, "8.3M": 1.7}
@@ -105,10 +104,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--new-tokens", type=int, default=64)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    kernels.cache_clear()
-    start = time.perf_counter()
-    kernels()
-    compiling = time.perf_counter() - start
+    compiling = compiler_seconds()
     work = (options.prompts, options.prompt_length, options.new_tokens, options.repeats)
     results = [measure(size, *work, compiling) for size in options.sizes]
     report = print_report(

@@ -191,7 +191,11 @@ def _report(config: Namespace) -> None:
     preset = get_preset(config.preset)
     folder = run_folder(config.out, preset.name, config.seed)
     print(write_report(folder))
-    if stale := why_stale(preset, config.seed, folder):
+    try:
+        stale = why_stale(preset, config.seed, folder)
+    except ValueError as error:  # of a stage that the report does not need
+        stale = str(error)
+    if stale:
         print(f"note: {stale}")
 
 

@@ -78,7 +78,8 @@ def read_by_datasets(what: str) -> Iterator[None]:
         with without_bars():
             yield
     except Exception as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
+        cause = error.__cause__ or error
+        reason = (str(cause).splitlines() or [type(cause).__name__])[0]
         raise ValueError(f"cannot read {what}: {reason}") from None
 
 

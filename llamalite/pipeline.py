@@ -262,24 +262,42 @@ def _notice_other_code(events: Events, stages: list[str]) -> None:
 
 
 def find_fresh(
-    stage: Stage, config: Any, inputs: Mapping[str, Artifact], folder: Path, seed: int
+    stage: Stage,
+    config: Any,
+    inputs: Mapping[str, Artifact],
+    folder: Path,
+    seed: int,
+    *,
+    reading: bool = False,
 ) -> Artifact | None:
-    """The stage's artifact if it stands and nothing it depends on changed, else None."""
+    """The stage's artifact if it stands and nothing it depends on changed, else None.
+
+    `reading` is for who does not hold the folder's lock: it leaves all as it is, and does not read
+    files through to check them.
+    """
     path = folder / stage.name
-    recover(path)
+    if not reading:
+        recover(path)
     if not path.exists():
         return None
-    artifact = Artifact.open(path)
+    artifact = Artifact.open(path, verify=not reading)
     same = artifact.fingerprint == fingerprint(stage.name, config, inputs, seed, stage.files)
     return artifact if same else None
 
 
 def plan_states(
-    preset: RunPreset, seed: int, folder: Path, until: str, force: tuple[str, ...] = ()
+    preset: RunPreset,
+    seed: int,
+    folder: Path,
+    until: str,
+    force: tuple[str, ...] = (),
+    *,
+    reading: bool = False,
 ) -> list[tuple[Stage, str]]:
     """What `run_stages` would do with each stage: "done", "stale", "resume" or "to do".
 
-    A half-done draft is resumed only where settings, inputs and code are those of now.
+    A half-done draft is resumed only where settings, inputs and code are those of now. `reading`
+    is for who does not hold the folder's lock.
     """
     rows: list[tuple[Stage, str]] = []
     done: dict[str, Artifact] = {}
@@ -289,7 +307,7 @@ def plan_states(
         wanted = stage.inputs_in(preset)
         if all(name in done for name in wanted.values()):
             inputs = {role: done[name] for role, name in wanted.items()}
-            fresh = find_fresh(stage, config, inputs, folder, seed)
+            fresh = find_fresh(stage, config, inputs, folder, seed, reading=reading)
             if fresh and stage.name not in force:
                 done[stage.name], state = fresh, "done"
             elif resumable(path, fingerprint(stage.name, config, inputs, seed, stage.files)):
@@ -307,7 +325,7 @@ def why_stale(preset: RunPreset, seed: int, folder: Path, until: str = "") -> st
     stale: list[str] = []
     changed: list[str] = []
     other_code: list[str] = []
-    for stage, state in plan_states(preset, seed, folder, until):
+    for stage, state in plan_states(preset, seed, folder, until, reading=True):
         path = folder / stage.name
         if (named is not None and stage.name not in named) or not path.exists():
             continue

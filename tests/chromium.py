@@ -34,14 +34,16 @@ def chromium(profile: Path) -> Iterator[int]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    noted = profile / "DevToolsActivePort"
-    end = time.monotonic() + PATIENCE
-    while not noted.exists() or not noted.read_text():
-        assert time.monotonic() < end, "Chromium does not answer"
-        time.sleep(0.1)
-    yield int(noted.read_text().split()[0])
-    process.kill()
-    process.wait()
+    try:
+        noted = profile / "DevToolsActivePort"
+        end = time.monotonic() + PATIENCE
+        while not noted.exists() or not noted.read_text():
+            assert time.monotonic() < end, "Chromium does not answer"
+            time.sleep(0.1)
+        yield int(noted.read_text().split()[0])
+    finally:
+        process.kill()
+        process.wait()
 
 
 class Page:

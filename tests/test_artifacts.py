@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from llamalite.artifacts import Artifact, digest, drafting, fingerprint, recover, write_json
+from llamalite.artifacts import (
+    Artifact,
+    digest,
+    drafting,
+    fingerprint,
+    recover,
+    source_files,
+    write_json,
+)
 
 
 @dataclass(frozen=True)
@@ -170,3 +178,11 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(ValueError, match="Out of range"):
         write_json(file, {"a": float("nan")})
     assert json.loads(file.read_text()) == {"a": 1}
+
+
+def test_all_that_decides_a_number_counts_as_source(tmp_path):
+    (tmp_path / "model").mkdir()
+    for name in ("model/b.py", "model/kernels.c", "a.py", "style.css", "notes.md"):
+        (tmp_path / name).touch()
+    found = [file.relative_to(tmp_path).as_posix() for file in source_files(tmp_path)]
+    assert found == ["a.py", "model/b.py", "model/kernels.c"]

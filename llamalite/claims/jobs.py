@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from llamalite.artifacts import digest, sha256_of, to_plain
+from llamalite.artifacts import digest, sha256_of, source_files, to_plain
 from llamalite.claims.stages import CLEANED, CONTAMINATED, SAFETY_DATA, STUDY_STAGES, find_stage
 from llamalite.claims.study import Study, with_settings
 from llamalite.presets import RunPreset
@@ -206,7 +206,7 @@ def source_hash(names: tuple[str, ...]) -> str:
     files = [
         file
         for name in names
-        for file in ([_PACKAGE / name] if name.endswith(".py") else (_PACKAGE / name).rglob("*.py"))
+        for file in ([_PACKAGE / name] if name.endswith(".py") else source_files(_PACKAGE / name))
         if file.is_file()
     ]
     return digest({file.relative_to(_PACKAGE).as_posix(): sha256_of(file) for file in files})

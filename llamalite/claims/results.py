@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llamalite.artifacts import code_hash, versions
+from llamalite.artifacts import SOURCES, code_hash, versions
 from llamalite.claims.rules import Measurement, Rule, values
 from llamalite.claims.statements import CLAIMS, Claim
 from llamalite.disk import write_bytes
@@ -37,8 +37,8 @@ def load_result(
         result = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(
-            f"{path} does not exist; run llamalite claims --ids {claim_id} --preset {preset} "
-            f"--out {path.parent.parent}"
+            f"{path} does not exist; run llamalite claims --ids {claim_id} --preset {preset}"
+            + (f" --out {folder}" if folder else "")
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         result = None
@@ -46,7 +46,7 @@ def load_result(
     if not isinstance(result, dict) or result.get("verdict") not in verdicts:
         raise ValueError(
             f"{path} is damaged; delete it and run llamalite claims --ids {claim_id} "
-            f"--preset {preset} --out {path.parent.parent}"
+            f"--preset {preset}" + (f" --out {folder}" if folder else "")
         )
     return result
 
@@ -128,7 +128,7 @@ def code_state() -> dict[str, Any]:
         rows = ask("status", "--porcelain", "-z", "--no-renames", "-uall", "--", str(PACKAGE))
     except (OSError, subprocess.CalledProcessError):
         return state
-    changed = sorted(row[3:] for row in rows.split("\0") if row.endswith(".py"))
+    changed = sorted(row[3:] for row in rows.split("\0") if row.endswith(SOURCES))
     return state | {"git_commit": commit, "git_changes": changed}
 
 

@@ -189,11 +189,15 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _processes() -> BaseContext:
-    """Fresh processes; on Linux they are forked off one that has imported everything."""
+    """Fresh processes; on Linux they are forked off one that has imported everything.
+
+    Where that one runs already, begun by other code of this process, it stays as it is.
+    """
     if sys.platform != "linux":
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload([*STUDY_MODULES, *{stage.recipe for stage in STAGES}])
+    recipes = dict.fromkeys(stage.recipe for stage in STAGES)
+    context.set_forkserver_preload([*STUDY_MODULES, *recipes])
     return context
 
 

@@ -28,17 +28,17 @@ COMPILE_PAYS_FROM_TOKENS = 50_000
 
 
 def sampling_decoder(model: Transformer, choice: Compile, tokens: int) -> Decoder:
-    """The model laid out for a stage that samples `tokens` tokens at most, compiled if that pays.
+    """The model laid out for a stage that samples about `tokens` tokens, compiled if that pays.
 
     `tokens` are to follow from the stage's settings, never from what is left to do: what a decoder
     samples may differ in the last digits of the logits, and a resumed run is to take the same path.
-    Where this machine cannot compile, "on" says so once.
+    Where "on" cannot be had on the CPU, that is said once; on a GPU it speaks of training alone.
     """
     if choice == "off" or (choice == "auto" and tokens < COMPILE_PAYS_FROM_TOKENS):
         return Decoder(model)
     if not (reason := _obstacle(model)):
         return CompiledDecoder(model)
-    if choice == "on":
+    if choice == "on" and model.tok_embeddings.weight.device.type == "cpu":
         _say(f"sampling is not compiled: {reason}")
     return Decoder(model)
 
@@ -64,9 +64,11 @@ class CompiledDecoder(Decoder):
         return self.kernels.draw(logits_BV, uniform_B, temperature, sampling.top_p)
 
     def _newest(self, cache: KVCache) -> Callable[[Tensor, LayerCache], Tensor]:
-        end, starts_B = cache.length + 1, cache.starts_B
-        first = 0 if starts_B is None else int(starts_B.min())
-        if end > cache.slots or end - first > len(self.cos):
+        end, starts_B, first, last = cache.length + 1, None, 0, 0
+        if cache.starts_B is not None:
+            starts_B = cache.starts_B.to(torch.int64).contiguous()
+            first, last = int(starts_B.min()), int(starts_B.max())
+        if not (0 <= first <= last < end <= cache.slots and end - first <= len(self.cos)):
             raise ValueError(
                 f"slot {end} of a sequence that begins at {first} is needed; the cache has "
                 f"{cache.slots} and the context {len(self.cos)}"
@@ -92,9 +94,11 @@ def _obstacle(model: Transformer) -> str:
     weight, size = model.tok_embeddings.weight, model.config.n_parameters
     if weight.device.type != "cpu" or weight.dtype != torch.float32:
         kind = str(weight.dtype).removeprefix("torch.")
-        return f"the model is {kind} on {weight.device.type}, and only float32 on the CPU can be"
+        place = weight.device.type
+        return f"the model is {kind} on {place}, and only float32 on the CPU can be compiled"
     if size > decoding.JOIN_BELOW:
-        return f"the model has {size:,} parameters, and only {decoding.JOIN_BELOW:,} can have"
+        most = decoding.JOIN_BELOW
+        return f"the model has {size:,} parameters, and at most {most:,} can be compiled"
     made = kernels()
     return made if isinstance(made, str) else ""
 

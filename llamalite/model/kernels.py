@@ -70,8 +70,14 @@ class Kernels:
         end: int,
     ) -> Tensor:
         """Store a new token's key and value in slot `end` - 1 of [B, K, slots, E]; what its queries
-        read there, from `starts_B` on. Heads are turned by the tables' row of their position."""
+        read there, from `starts_B` (int64, below `end`) on. Heads are turned by the tables' row of
+        their position. ValueError where tokens and cache are not of one kind and number."""
         B, K, slots, E = keys.shape
+        if len(qkv_BF) != B or {qkv_BF.dtype, keys.dtype, values.dtype} != {torch.float32}:
+            raise ValueError(
+                f"{len(qkv_BF)} tokens in {qkv_BF.dtype} do not fit a cache of {B} sequences in "
+                f"{keys.dtype}; both must be as many, in torch.float32"
+            )
         H = qkv_BF.shape[1] // E - 2 * K
         scratch, out = qkv_BF.new_empty(B, H, end), qkv_BF.new_empty(B, H * E)
         pointers = (t.data_ptr() for t in (qkv_BF, keys, values, cos, sin))
@@ -84,7 +90,15 @@ class Kernels:
     def draw(
         self, logits_BV: Tensor, uniform_B: Tensor, temperature: float, top_p: float
     ) -> tuple[Tensor, Tensor]:
-        """A token per row and its log-probability, as `sample_tokens` without top-k."""
+        """A token per row and its log-probability (nats), as `sample_tokens` without top-k.
+
+        ValueError where logits are no numbers, or uniform numbers not one float32 for each row.
+        """
+        if uniform_B.shape != logits_BV.shape[:1] or uniform_B.dtype != torch.float32:
+            raise ValueError(
+                f"uniform numbers of shape {tuple(uniform_B.shape)} in {uniform_B.dtype} do not "
+                f"fit {len(logits_BV)} rows; one in torch.float32 is needed for each"
+            )
         logits_BV, (B, V) = logits_BV.contiguous(), logits_BV.shape
         tokens_B, logprobs_B = logits_BV.new_empty(B, dtype=torch.long), logits_BV.new_empty(B)
         tensors = (logits_BV, uniform_B, logits_BV.new_empty(B, 2 * V), tokens_B, logprobs_B)
@@ -109,8 +123,9 @@ def kernels() -> Kernels | str:
             text=True,
         )
         if run.returncode:
-            return f"{command[0]} cannot compile {_SOURCE.name}: {run.stderr.strip()[-300:]}"
+            said = " ".join(run.stderr.split())[-300:]
+            return f"{command[0]} cannot compile {_SOURCE.name}: {said}"
         try:
             return Kernels(ctypes.CDLL(str(made)))
-        except OSError as error:
+        except (OSError, AttributeError) as error:  # not built for here; names of another language
             return f"the compiled kernels cannot be loaded: {error}"

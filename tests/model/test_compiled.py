@@ -23,7 +23,7 @@ needs_compiler = pytest.mark.skipif(isinstance(kernels(), str), reason=str(kerne
 
 @needs_compiler
 @pytest.mark.parametrize("starts", [None, [0, 3, 1]])
-@pytest.mark.parametrize("head_dim", [10, 48])
+@pytest.mark.parametrize("head_dim", [10, 32, 48, 64, 128])
 def test_a_compiled_step_is_a_plain_step(model, starts, head_dim):
     """Five steps after a prefill, compared with the model's own forward on the same cache."""
     heads = {"n_heads": model.config.n_heads, "n_kv_heads": model.config.n_kv_heads}
@@ -91,7 +91,7 @@ def test_logits_that_are_no_numbers_are_refused(value, top_p):
 
 
 @needs_compiler
-def test_bits_depend_neither_on_threads_nor_on_who_compiled(monkeypatch):
+def test_bits_depend_neither_on_threads_nor_on_the_build():
     torch.manual_seed(0)
     qkv, gate = torch.randn(40, 8 * 32), torch.randn(40, 2 * 700)
     logits, uniform = torch.randn(40, 1000), torch.rand(40)
@@ -121,6 +121,16 @@ def test_no_memory_is_touched_beyond_cache_and_context():
         with pytest.raises(ValueError, match=f"the cache has {slots} and the context 8"):
             for _ in range(12):
                 decoder.step(torch.tensor([1]), cache)
+    cache = KVCache.allocate(model.config, 2, 8, torch.tensor([0, 5]))
+    with pytest.raises(ValueError, match="slot 1 of a sequence that begins at 0"):
+        decoder.step(torch.tensor([1, 1]), cache)  # the other begins later than it ends
+    with pytest.raises(ValueError, match=r"1 tokens in torch\.float32 do not fit a cache of 2"):
+        decoder.step(torch.tensor([1]), KVCache.allocate(model.config, 2, 8))
+    with pytest.raises(ValueError, match=r"fit a cache of 1 sequences in torch\.bfloat16"):
+        half = KVCache.allocate(model.config, 1, 8, dtype=torch.bfloat16)
+        decoder.step(torch.tensor([1]), half)
+    with pytest.raises(ValueError, match="uniform numbers of shape"):
+        kernels().draw(torch.zeros(3, 9), torch.zeros(2), 1.0, 1.0)
 
 
 @needs_compiler
@@ -134,7 +144,7 @@ def test_auto_compiles_where_the_stage_samples_enough():
 
 @pytest.mark.parametrize(("spoil", "reason"), [
     (lambda model, patch: model.to(torch.bfloat16), "the model is bfloat16 on cpu"),
-    (lambda model, patch: patch(compiled.decoding, "JOIN_BELOW", 9), "and only 9 can have"),
+    (lambda model, patch: patch(compiled.decoding, "JOIN_BELOW", 9), "at most 9 can be compiled"),
     (lambda model, patch: patch(compiled, "kernels", lambda: "there is no C compiler"), "C compil"),
 ])  # fmt: skip
 def test_what_cannot_be_compiled_is_said_once_and_only_where_it_was_asked_for(

@@ -19,8 +19,9 @@ from llamalite.ppo.recipe import tune
 GENERATED_BY = []
 
 
-def replies_by_prompt(model, prompts, sampling, *, eos_id, seed):
+def replies_by_prompt(decoder, prompts, sampling, *, eos_id, seed):
     """Some tokens for each prompt, and what the model given thinks of them."""
+    model = decoder.model
     GENERATED_BY.append(model)
     made = []
     for prompt in prompts:
