@@ -34,6 +34,20 @@ static inline float exponential(float x) {
     return y * power_of_two(half) * power_of_two(power - half);
 }
 
+/* out = exp(x - largest), which may take x's own place; their sum, and the largest. */
+static inline float exponentials(const float *x, float *out, n count, float *largest) {
+    float most = x[0], sum = 0;
+#pragma omp simd reduction(max : most)
+    for (n i = 0; i < count; i++) most = x[i] > most ? x[i] : most;
+#pragma omp simd reduction(+ : sum)
+    for (n i = 0; i < count; i++) {
+        out[i] = exponential(x[i] - most);
+        sum += out[i];
+    }
+    *largest = most;
+    return sum;
+}
+
 /* out[N][D] = x / sqrt(mean(x^2) + eps) * weight */
 void norm(const float *x, const float *weight, float *out, n rows, n width, float eps) {
 #pragma omp parallel for if (rows * width > ALONE)
@@ -88,14 +102,8 @@ static inline __attribute__((always_inline)) void group(
         }
     }
     for (n g = 0; g < G; g++) {
-        float *score = scores + g * length, largest = score[0], sum = 0;
-#pragma omp simd reduction(max : largest)
-        for (n t = 0; t < length; t++) largest = score[t] > largest ? score[t] : largest;
-#pragma omp simd reduction(+ : sum)
-        for (n t = 0; t < length; t++) {
-            score[t] = exponential(score[t] - largest);
-            sum += score[t];
-        }
+        float *score = scores + g * length, largest;
+        float sum = exponentials(score, score, length, &largest);
         for (n i = 0; i < E; i++) out[g * E + i] = 0;
         n t = 0;
         for (; t + 4 <= length; t += 4) { /* four at a time, so that out is read a fourth as often */
@@ -206,14 +214,8 @@ n draw(const float *logits, const float *uniform, float *scratch, n *tokens, flo
 #pragma omp parallel for reduction(+ : broken) if (B * V > ALONE)
     for (n b = 0; b < B; b++) {
         const float *row = logits + b * V;
-        float *weights = scratch + b * 2 * V, largest = row[0], sum = 0;
-#pragma omp simd reduction(max : largest)
-        for (n i = 0; i < V; i++) largest = row[i] > largest ? row[i] : largest;
-#pragma omp simd reduction(+ : sum)
-        for (n i = 0; i < V; i++) {
-            weights[i] = exponential(row[i] - largest);
-            sum += weights[i];
-        }
+        float *weights = scratch + b * 2 * V, largest;
+        float sum = exponentials(row, weights, V, &largest);
         n token = 0;
         if (!(sum >= 1)) { /* the largest alone is 1; what is no number is not compared */
             broken++;
