@@ -23,10 +23,11 @@ from benchmarks.peers import (
     transformers_peer,
 )
 from benchmarks.reporting import make_parser, print_report, summary
-from llamalite.model.compiled import Compile, sampling_decoder
+from llamalite.model.compiled import sampling_decoder
 from llamalite.model.config import SamplingConfig
 from llamalite.model.generate import generate
 from llamalite.model.transformer import Transformer
+from llamalite.training_config import Compile
 
 GOALS = {"1.0M": 2.5, "8.3M": 1.7}
 """Times as fast as transformers, at least."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+Compile = Literal["auto", "on", "off"]
+"""auto compiles where there is enough to do to pay for it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class ParallelConfig:
     """Machines that share the processes evenly."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto: fp32 on CPU; on GPU bf16 where the chip computes in it, else fp16."""
-    compile: Literal["auto", "on", "off"] = "auto"
+    compile: Compile = "auto"
     """torch.compile of model and loss together, and compiled operations while replies are sampled;
     auto where there is enough of either to pay for it."""
     activation_checkpointing: bool = False
@@ -87,12 +90,9 @@ class ParallelConfig:
         for name, choices in (
             ("accelerator", ("auto", "cpu", "gpu")),
             ("precision", ("auto", "fp32", "bf16", "fp16")),
-            ("compile", ("auto", "on", "off")),
+            ("compile", get_args(Compile)),
         ):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}"
-                )
+            check_choice(name, getattr(self, name), choices)
         for name in ("checkpoint_seconds", "checkpoint_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
@@ -115,3 +115,9 @@ class ParallelConfig:
     def sharded(self) -> bool:
         """Whether more than one process shares the model."""
         return self.processes > 1
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """ValueError where a setting is none of its choices."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import cache
-from typing import Literal
 
 import torch
 
@@ -21,8 +20,8 @@ from llamalite.model.kv_cache import KVCache, LayerCache
 from llamalite.model.projection import Weights
 from llamalite.model.transformer import Transformer
 from llamalite.shapes import Tensor
+from llamalite.training_config import Compile
 
-Compile = Literal["auto", "on", "off"]
 COMPILE_PAYS_FROM_TOKENS = 50_000
 """Tokens of a whole stage above which compiling is paid back (see benchmarks/sampling.py)."""
 

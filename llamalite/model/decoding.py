@@ -53,7 +53,7 @@ class Decoder:
         """
         self.model, self.config = model, model.config
         self.blocks: list[JoinedBlock] = []
-        if (size := sum(p.numel() for p in model.parameters())) > JOIN_BELOW:
+        if (size := model.config.n_parameters) > JOIN_BELOW:
             if weights != "same":
                 raise ValueError(
                     f"weights is {weights!r} and the model has {size:,} parameters; "

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
+
+from llamalite.training_config import Compile, check_choice
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class PreferencesConfig:
     is left out and counted."""
     prompts_at_once: int = 256
     """Prompts sampled between two files of the draft: at most so much work is lost to a kill."""
-    compile: Literal["auto", "on", "off"] = "auto"
+    compile: Compile = "auto"
     """Compiled operations while replies are sampled; auto where there are enough to pay for it."""
     annotators: int = 8
     """Simulated annotators, each with a taste of their own; they take turns."""
@@ -71,8 +73,7 @@ class PreferencesConfig:
         for name in ("helpfulness", "safety", "first_prompt", "redraws", "test_pairs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
-        if self.compile not in ("auto", "on", "off"):
-            raise ValueError(f"compile is {self.compile!r}; choose one of auto, on, off")
+        check_choice("compile", self.compile, get_args(Compile))
         if not self.helpfulness and not self.safety:
             raise ValueError("helpfulness and safety are both 0; ask for some pairs")
         for name in ("borderline_share", "safety_borderline_share", "previous_share", "test_share"):
