@@ -9,7 +9,7 @@ import glob
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -61,12 +61,9 @@ def reading(what: str) -> Iterator[Callable[[str], None]]:
 
     console, told = Console(highlight=False), []
     began = time.monotonic()
-    with without_bars():
-        if console.is_terminal and not console.is_jupyter:
-            with console.status(f"reading {what}"):
-                yield told.append
-        else:
-            yield told.append
+    shown = console.is_terminal and not console.is_jupyter
+    with without_bars(), console.status(f"reading {what}") if shown else nullcontext():
+        yield told.append
     line = ", ".join([*told, f"{time.monotonic() - began:.1f} s"])
     console.print(f"reading {what}: {line}", markup=False, soft_wrap=True)
 

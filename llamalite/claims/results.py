@@ -33,21 +33,17 @@ def load_result(
 ) -> dict[str, Any]:
     """One claim's result. Raises ValueError when it was not measured or the file is damaged."""
     path = (folder or results_folder()) / preset / f"{claim_id}.json"
+    measure = f"run llamalite claims --ids {claim_id} --preset {preset}"
+    measure += f" --out {folder}" if folder else ""
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ValueError(
-            f"{path} does not exist; run llamalite claims --ids {claim_id} --preset {preset}"
-            + (f" --out {folder}" if folder else "")
-        ) from None
+        raise ValueError(f"{path} does not exist; {measure}") from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         result = None
     verdicts = ("holds", "not_shown", "contradicted")
     if not isinstance(result, dict) or result.get("verdict") not in verdicts:
-        raise ValueError(
-            f"{path} is damaged; delete it and run llamalite claims --ids {claim_id} "
-            f"--preset {preset}" + (f" --out {folder}" if folder else "")
-        )
+        raise ValueError(f"{path} is damaged; delete it and {measure}")
     return result
 
 

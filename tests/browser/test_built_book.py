@@ -35,6 +35,18 @@ def tab(tmp_path_factory):
         page.close()
 
 
+def screen(tab, width, height, *, mobile):
+    """Show pages on a screen of that many pixels."""
+    size = {"width": width, "height": height}
+    tab.do("Emulation.setDeviceMetricsOverride", **size, deviceScaleFactor=1, mobile=mobile)
+
+
+def turn_to(tab, file):
+    """Open a page of the book, and wait until it is there."""
+    tab.go(file.as_uri())
+    tab.until(f"location.href == {file.as_uri()!r} && document.readyState == 'complete'")
+
+
 def complaints(events):
     """What a page said in its console that a reader should never see."""
     for event in events:
@@ -52,39 +64,18 @@ def complaints(events):
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: file.relative_to(HTML).as_posix())
 def test_a_page_complains_of_nothing_fetches_nothing_and_fits(tab, file):
     tab.events.clear()
-    tab.do(
-        "Emulation.setDeviceMetricsOverride",
-        width=390,
-        height=844,
-        deviceScaleFactor=1,
-        mobile=True,
-    )
-    tab.go(file.as_uri())
-    tab.until(f"location.href == {file.as_uri()!r} && document.readyState == 'complete'")
+    screen(tab, 390, 844, mobile=True)
+    turn_to(tab, file)
     assert tab.run(STRAY) == []
     assert tab.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    tab.do(
-        "Emulation.setDeviceMetricsOverride",
-        width=1280,
-        height=900,
-        deviceScaleFactor=1,
-        mobile=False,
-    )
+    screen(tab, 1280, 900, mobile=False)
     assert tab.run(STRAY) == []
     assert list(complaints(tab.events)) == []
     assert [url for url in tab.fetched() if url.startswith("http")] == []
 
 
 def test_the_list_of_contents_follows_the_reader(tab):
-    file = HTML / "notebooks" / "02_1_data.html"
-    tab.do(
-        "Emulation.setDeviceMetricsOverride",
-        width=1280,
-        height=900,
-        deviceScaleFactor=1,
-        mobile=False,
-    )
-    tab.go(file.as_uri())
-    tab.until(f"location.href == {file.as_uri()!r} && document.readyState == 'complete'")
+    screen(tab, 1280, 900, mobile=False)
+    turn_to(tab, HTML / "notebooks" / "02_1_data.html")
     tab.run("document.querySelector('#near-copies').scrollIntoView()")
     tab.until("document.querySelector('nav.page-toc a.active')?.hash == '#near-copies'")
