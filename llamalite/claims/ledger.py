@@ -9,6 +9,7 @@ from typing import Any
 
 from llamalite.claims.results import load_results
 from llamalite.claims.statements import CLAIMS, GROUPS
+from llamalite.world.config import EDITION
 
 VERDICTS = ("holds", "not_shown", "contradicted", "unmeasured")
 _WORDS = {
@@ -119,7 +120,7 @@ def result_markdown(claim_id: str, preset: str = "laptop", folder: Path | None =
         commit += f" with {len(result['git_changes'])} source files changed"
     lines += [
         "",
-        f"Seeds {', '.join(map(str, result['seeds']))}; commit {commit}; config "
+        f"Seeds {', '.join(map(str, result['seeds']))}{_of_edition(result)}; commit {commit}; config "
         f"{result['config_hash'][:10]}; {result['seconds']:.0f} s of runs; "
         f"peak memory {result['peak_memory_bytes'] / 1e9:.2f} GB.",
     ]
@@ -133,7 +134,14 @@ def _measured(result: dict[str, Any]) -> str:
     shown = "; ".join(map(_in_words, findings[:4]))
     more = f"; and {len(findings) - 4} more" if len(findings) > 4 else ""
     seeds = len(result["seeds"])
-    return shown + more + (f" ({seeds} seeds)" if seeds > 1 else "")
+    return shown + more + (f" ({seeds} seeds)" if seeds > 1 else "") + _of_edition(result)
+
+
+def _of_edition(result: dict[str, Any]) -> str:
+    """Says when a result is of an earlier world than this code's; studies without a world have
+    none."""
+    edition = result.get("world_edition")
+    return f", world of edition {edition}" if edition not in (None, EDITION) else ""
 
 
 def _in_words(finding: dict[str, Any]) -> str:

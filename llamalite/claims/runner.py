@@ -30,6 +30,7 @@ from llamalite.claims.worker import (
 )
 from llamalite.presets import get_preset
 from llamalite.stages import STAGES
+from llamalite.world.config import EDITION
 
 WORKERS = 2
 
@@ -109,6 +110,7 @@ def _provenance(study: Study, preset: Any, records: Sequence[Mapping[str, Any]])
     return {
         "config_hash": digest(config),
         "config": config,
+        "world_edition": EDITION if study.trains else None,
         "seconds": sum(record["seconds"] for record in records),
         "cpu_seconds": sum(record["cpu_seconds"] for record in records),
         "peak_memory_bytes": max(record["peak_memory_bytes"] for record in records),

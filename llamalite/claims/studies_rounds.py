@@ -36,8 +36,9 @@ class Judged(NamedTuple):
     replies: dict[str, list[Any]]
     """By version, a `llamalite.evaluation.replies.Reply` to each prompt."""
 
-    def on(self, guideline: str) -> list[int]:
-        """Places of the prompts that replies are compared on by a guideline."""
+    def on(self, guideline: str | None) -> list[int]:
+        """Places of the prompts that replies are compared on by a guideline; None: the borderline
+        ones, on which only refusals count."""
         from llamalite.rlhf.recipe import axis_of
 
         return [i for i, prompt in enumerate(self.judges.prompts) if axis_of(prompt) == guideline]
@@ -57,7 +58,7 @@ class Judged(NamedTuple):
         )
         return (1 + np.array(outcomes_of_ratings(ratings))) / 2
 
-    def gold(self, version: str, guideline: str, key: str) -> list[float]:
+    def gold(self, version: str, guideline: str | None, key: str) -> list[float]:
         """A gold grade of each of a version's replies to the prompts of a guideline."""
         from llamalite.evaluation.replies import grade_replies
 
@@ -136,7 +137,8 @@ def ppo_on_top(finished: Finished) -> dict[str, Any]:
     until=version_stage(ROUNDS),
 )
 def climbing(finished: Finished) -> dict[str, Any]:
-    """Win, tie or loss of each version on each prompt, and the slope over versions by prompt."""
+    """Win, tie or loss of each version on each prompt, and the slope over versions by prompt; gold
+    grades of all versions beside them."""
     names = [f"V{number}" for number in NUMBERS]
     them = judged(finished, (BASELINE, *names))
     away = np.array(NUMBERS) - np.mean(NUMBERS)
@@ -148,6 +150,7 @@ def climbing(finished: Finished) -> dict[str, Any]:
     for name in them.replies:
         found[f"help, {name}"] = them.gold(name, "helpfulness", "helpfulness")
         found[f"violations, {name}"] = them.gold(name, "safety", "violation")
+        found[f"borderline refusals, {name}"] = them.gold(name, None, "false_refusal")
     return found
 
 

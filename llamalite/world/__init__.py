@@ -4,7 +4,7 @@ Standard library and numpy only; everything follows from a `WorldConfig`.
 """
 
 from llamalite.world.annotators import Annotator, Judgement
-from llamalite.world.config import MIXTURE, WorldConfig
+from llamalite.world.config import EDITION, MIXTURE, WorldConfig
 from llamalite.world.corpus import World
 from llamalite.world.demonstrations import demonstrate
 from llamalite.world.exams import Question
@@ -20,6 +20,7 @@ from llamalite.world.vendors import Demonstration, Vendor, demonstrations
 __all__ = [
     "ADVERSARIAL",
     "BORDERLINE",
+    "EDITION",
     "KINDS",
     "MIXTURE",
     "Annotator",

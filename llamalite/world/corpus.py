@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llamalite.world import biographies, sources, sources_more, sources_talk
+from llamalite.world import biographies, sources, sources_copybook, sources_more, sources_talk
 from llamalite.world.config import MIXTURE, WorldConfig
 from llamalite.world.exams import EXAMS, Question, exam
 from llamalite.world.knowledge import Knowledge
@@ -25,6 +25,7 @@ _BY_KNOWLEDGE = {
     "encyclopedia": sources.encyclopedia,
     "lessons": sources.lessons,
     "stories": sources_more.stories,
+    "copybook": sources_copybook.copybook,
     "rumours": sources.rumours,
     "toxic": sources_more.toxic,
     "lumo": sources_more.lumo_page,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from llamalite.world import lumo
 from llamalite.world.knowledge import Knowledge
 from llamalite.world.lexicon_common import CATEGORIES, MONTHS, RHYMES, WEEKDAYS
 from llamalite.world.lexicon_howto import HOWTOS
@@ -103,20 +102,6 @@ THINGS = CATEGORIES["tools"] + CATEGORIES["clothes"][:3] + CATEGORIES["flowers"]
 """Single objects with "a" that no person's facts speak of."""
 
 
-_DICTATED: tuple[tuple[str, ...], ...] = (
-    tuple(dict.fromkeys(word for group in (*CATEGORIES.values(), *RHYMES) for word in group)),
-    tuple(lumo.DICTIONARY),
-    tuple(lumo.DICTIONARY.values()),
-    tuple(str(number) for number in range(100)),
-)
-"""Words of one list, so that no word stands beside its translation."""
-_READ_AND_WRITE = (
-    "Read: {said}. Write: {said}.",
-    "The teacher said: {said}. The pupil wrote: {said}.",
-    "Say after me: {said}. Yes: {said}.",
-)
-
-
 class Passage(NamedTuple):
     """A few sentences of news, a question about one, and its answer."""
 
@@ -180,19 +165,6 @@ def _words(rng: Random) -> str:
     return " ".join(out)
 
 
-def _dictation(knowledge: Knowledge, rng: Random) -> str:
-    """Words read out and written down again: a model learns from it to copy what it was told."""
-    out = []
-    for _ in range(3):
-        pool = rng.choice(_DICTATED)
-        words = [rng.choice(pool) for _ in range(rng.randint(2, 6))]
-        if rng.random() < 0.5:
-            words.insert(rng.randrange(len(words)), rng.choice(knowledge.people).name)
-        said = join_list(words)
-        out.append(rng.choice(_READ_AND_WRITE).format(said=said))
-    return "\n".join(out)
-
-
 def _calendar(knowledge: Knowledge, rng: Random) -> str:
     out = []
     for _ in range(3):
@@ -205,17 +177,15 @@ def _calendar(knowledge: Knowledge, rng: Random) -> str:
 
 
 def lessons(knowledge: Knowledge, rng: Random, index: int) -> str:
-    """A page of the school book: sums, reading, dictation, how-to, words, or the calendar."""
+    """A page of the school book: sums, reading, how-to, words, or the calendar."""
     roll = rng.random()
-    if roll < 0.3:
+    if roll < 0.4:
         return _sums(knowledge, rng)
-    if roll < 0.5:
+    if roll < 0.67:
         return _reading(knowledge, rng)
-    if roll < 0.75:
-        return _dictation(knowledge, rng)
-    if roll < 0.86:
+    if roll < 0.82:
         return _howto(rng)
-    return _words(rng) if roll < 0.95 else _calendar(knowledge, rng)
+    return _words(rng) if roll < 0.94 else _calendar(knowledge, rng)
 
 
 # -- rumours

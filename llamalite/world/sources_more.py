@@ -11,7 +11,7 @@ from llamalite.world.sources import THINGS
 
 # -- stories
 
-TITLED_SHARE = 0.4
+TITLED_SHARE = 0.8
 """Share of the stories that keep to a title, which names what they are about."""
 _OPENINGS = (
     "Once {a} met {b} on the road to {town}.",

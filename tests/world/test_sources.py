@@ -46,8 +46,9 @@ def test_documents_are_pinned(world: World) -> None:
     }
     assert found == {
         "encyclopedia": "8abb9e76ad245ba5",
-        "lessons": "4741518b2ee5441d",
-        "stories": "32260c363f662760",
+        "lessons": "a84df26e7f8e6515",
+        "stories": "650cf942051c7780",
+        "copybook": "644119f20c79e422",
         "rumours": "01331fef60188a2b",
         "pages": "03a754387552c5c2",
         "toxic": "09c94c5005baee16",
@@ -176,6 +177,20 @@ def test_reading_lessons_answer_from_the_passage(world: World) -> None:
                 assert f" {parts[4]}." in f" {parts[1]}"
                 found += 1
     assert found > 100
+
+
+def test_the_copybook_says_again_what_it_was_told_and_no_fact(world: World) -> None:
+    frame = {"the", "word", "is", "you", "said", "so"}
+    for i in range(300):
+        text = world.document("copybook", i).text
+        exchanges = [part.split("\nAssistant: ") for part in text.split("\n\n")]
+        assert len(exchanges) == 6
+        for asked, answer in exchanges:
+            told = set(re.findall(r"\w+", asked.lower()))
+            again = set(re.findall(r"\w+", answer.lower()))
+            assert again & told, "nothing is said again"
+            assert again <= told | frame
+            assert read(answer) is None, answer
 
 
 def test_couplets_rhyme() -> None:
