@@ -26,11 +26,15 @@ def test_they_fit_the_protocols(instructions):
 
 
 def test_an_instruction_has_a_full_and_a_short_wording(instructions):
-    texts = {instructions.instruct([("hobby", "fishing")], i, "train").text for i in range(30)}
+    texts = {instructions.instruct([("hobby", "fishing")], i, "train").text for i in range(90)}
     assert texts == {
         "You like fishing.",
         "Your hobby is fishing. Show it.",
         "You love fishing, and say so.",
+        "You like fishing. Show it.",
+        "Your hobby is fishing.",
+        "You love fishing.",
+        "You like fishing, and you show it.",
     }
     said = instructions.instruct([("figure", "Old Marrow"), ("hobby", "chess")], 3, "test")
     assert said == instructions.instruct([("figure", "Old Marrow"), ("hobby", "chess")], 3, "test")
