@@ -120,8 +120,8 @@ def result_markdown(claim_id: str, preset: str = "laptop", folder: Path | None =
         commit += f" with {len(result['git_changes'])} source files changed"
     lines += [
         "",
-        f"Seeds {', '.join(map(str, result['seeds']))}{_of_edition(result)}; commit {commit}; config "
-        f"{result['config_hash'][:10]}; {result['seconds']:.0f} s of runs; "
+        f"Seeds {', '.join(map(str, result['seeds']))}{_of_edition(result)}; commit {commit}; "
+        f"config {result['config_hash'][:10]}; {result['seconds']:.0f} s of runs; "
         f"peak memory {result['peak_memory_bytes'] / 1e9:.2f} GB.",
     ]
     return "\n".join(lines)

@@ -7,6 +7,7 @@ prompts of the stage `versions`, and its raters judge them, who collected no com
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,19 +71,26 @@ class Judged(NamedTuple):
         return [item[key] for item in graded]
 
 
-def judged(finished: Finished, versions: Sequence[str]) -> Judged:
-    """The versions' replies to the same test prompts."""
+def judged(finished: Finished, versions: Sequence[str], *, calm: bool = False) -> Judged:
+    """The versions' replies to the same test prompts; `calm`: at the temperature of `evaluate`,
+    which is lower, instead of that of `versions`."""
     from llamalite.evaluation.replies import write_replies
     from llamalite.rlhf.recipe import open_world
 
     stages, config = finished.arms["own"], finished.preset.versions
     judges = open_world(stages["world"], config, finished.seed)
+    own = finished.preset.evaluate
+    sampling = (
+        replace(config.replies, temperature=own.temperature, top_p=own.top_p)
+        if calm
+        else config.replies
+    )
     made_by = {version.name: version.stage for version in VERSIONS}
     replies = {}
     for name in versions:
         _, model, tokenizer = load_trained(stages, made_by[name])
         replies[name] = write_replies(
-            model, tokenizer, judges.prompts, config.replies, seed=finished.seed
+            model, tokenizer, judges.prompts, sampling, seed=finished.seed
         )
     return Judged(judges, replies)
 
@@ -138,7 +146,7 @@ def ppo_on_top(finished: Finished) -> dict[str, Any]:
 )
 def climbing(finished: Finished) -> dict[str, Any]:
     """Win, tie or loss of each version on each prompt, and the slope over versions by prompt; gold
-    grades of all versions beside them."""
+    grades of all versions beside them, and of the first and last at a lower temperature."""
     names = [f"V{number}" for number in NUMBERS]
     them = judged(finished, (BASELINE, *names))
     away = np.array(NUMBERS) - np.mean(NUMBERS)
@@ -151,6 +159,9 @@ def climbing(finished: Finished) -> dict[str, Any]:
         found[f"help, {name}"] = them.gold(name, "helpfulness", "helpfulness")
         found[f"violations, {name}"] = them.gold(name, "safety", "violation")
         found[f"borderline refusals, {name}"] = them.gold(name, None, "false_refusal")
+    calm = judged(finished, (BASELINE, LAST), calm=True)
+    for name in calm.replies:
+        found[f"help, calm, {name}"] = calm.gold(name, "helpfulness", "helpfulness")
     return found
 
 

@@ -13,11 +13,17 @@ class VersionsConfig:
 
     replies: EvaluateConfig = field(
         default_factory=lambda: EvaluateConfig(
-            prompts_per_kind=40, adversarial_prompts=210, borderline_prompts=210
+            prompts_per_kind=40,
+            adversarial_prompts=210,
+            borderline_prompts=210,
+            temperature=1.0,
+            top_p=1.0,
         )
     )
     """Test prompts and how replies are sampled; exams and texts are not used. The paper has 584
-    prompts for helpfulness, 1,586 for safety, 210 borderline ones."""
+    prompts for helpfulness, 1,586 for safety, 210 borderline ones. It does not print its
+    temperature; at 1 the models speak as they were tuned, and as eq. 3 has them: the bad tail that
+    figure 20 shows is part of that, and a lower temperature hides it."""
     raters: int = 3
     """Simulated raters of each pair, who judged no training pair; the paper's number."""
     bins: int = 24

@@ -9,6 +9,7 @@ from llamalite.claims import CLAIMS, ledger, ledger_markdown, load_result, parse
 from llamalite.claims.ledger import result_markdown
 from llamalite.claims.results import load_results, make_result, write_result
 from llamalite.claims.rules import Exact, Greater, Rule
+from llamalite.world import EDITION
 
 PROVENANCE = {
     **{"config_hash": "c" * 64, "config": {}, "seconds": 5.0, "peak_memory_bytes": 10**9},
@@ -91,6 +92,18 @@ def test_an_exact_claim_says_how_far_it_is_from_the_printed_numbers(tmp_path):
         assert "off by 0.4 units of its last printed digit, where up to 0.5 is rounding" in shown
     assert "mean" not in note
     assert "| 95 % interval |" not in note
+
+
+@pytest.mark.parametrize(
+    ("edition", "marked"), [(EDITION - 1, True), (EDITION, False), (None, False)]
+)
+def test_results_of_an_earlier_world_are_marked(tmp_path, edition, marked):
+    measured = [{"better": [0.9, 0.8], "worse": [0.5, 0.5]}] * 3
+    provenance = PROVENANCE | {"world_edition": edition}
+    result = make_result(CLAIMS["P1"], RULE, "ci", [1, 2, 3], measured, provenance)
+    write_result(tmp_path, result)
+    for shown in (result_markdown("P1", "ci", tmp_path), ledger_markdown("ci", tmp_path)):
+        assert (f"world of edition {EDITION - 1}" in shown) == marked
 
 
 def test_damaged_and_missing_files_name_the_remedy(folder):
