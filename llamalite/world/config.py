@@ -33,6 +33,8 @@ class WorldConfig:
 
     seed: int = 0
     """Which world: another seed gives other people, towns and facts."""
+    edition: int = EDITION
+    """Of the generators; the code has one, and makes no other."""
     people: int = 200
     """Named persons, 8 to 400. Each fact needs about 100 tellings to be learned by a 1M model."""
     attributes: int = 8
@@ -51,6 +53,11 @@ class WorldConfig:
     """Persons whose (invented) phone numbers are planted in the personal pages, 0 to `people`."""
 
     def __post_init__(self) -> None:
+        if self.edition != EDITION:
+            raise ValueError(
+                f"world.edition is {self.edition}; this version of llamalite makes worlds of "
+                f"edition {EDITION} alone"
+            )
         for name, low, high in (
             ("people", 8, MAX_PEOPLE),
             ("attributes", 3, MAX_ATTRIBUTES),

@@ -55,7 +55,8 @@ class World:
         path = Path(path)
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            return cls(WorldConfig(**fields))
+            config = WorldConfig(**({"edition": 1} | fields))  # the first edition did not say
+            return cls(config)
         except FileNotFoundError:
             raise ValueError(f"{path} does not exist; run the stage 'world' first") from None
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:

@@ -381,3 +381,13 @@ def test_the_stage_writes_a_world_that_can_be_loaded(tmp_path) -> None:
     assert shown["prompts"]["facts"][0][-1]["role"] == "user"
     assert Draft.metrics["facts"] == 30 * 8 + 12 * 8
     assert Draft.metrics["questions_facts"] > 10
+
+
+def test_a_world_of_another_edition_is_refused(tmp_path) -> None:
+    World().save(tmp_path / "world.json")
+    assert World.load(tmp_path / "world.json").config == WorldConfig()
+    fields = json.loads((tmp_path / "world.json").read_text())
+    del fields["edition"]  # the first edition wrote none
+    (tmp_path / "world.json").write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match="edition is 1; this version of llamalite makes worlds of"):
+        World.load(tmp_path / "world.json")
