@@ -123,7 +123,7 @@ _LAPTOP = RunPreset(
     evaluate=EvaluateConfig(),
     # many harmless prompts that sound like mischief, or both reward models learn to like refusals
     preferences=PreferencesConfig(
-        helpfulness=2000, safety=800, borderline_share=0.25, safety_borderline_share=0.3
+        helpfulness=2400, safety=900, borderline_share=0.25, safety_borderline_share=0.3
     ),
     reward=RewardConfig(
         batch_size=8,  # a small model learns most from each pair in small batches
@@ -132,7 +132,7 @@ _LAPTOP = RunPreset(
         ),
     ),
     rejection_sampling=RejectionSamplingConfig(
-        prompts=1500,
+        prompts=2000,
         borderline_share=0.2,
         temperatures=(0.7,),  # at 1 even the best of 8 is worse than the mean at .7 (LOG)
         refit=SFTConfig(
