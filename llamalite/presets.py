@@ -364,7 +364,7 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
         general_reward=GeneralRewardConfig(
             max_new_tokens=1000, training=replace(reward, margin="none")
         ),
-        versions=VersionsConfig(replies=EvaluateConfig(max_new_tokens=1000)),
+        versions=VersionsConfig(replies=replace(VersionsConfig().replies, max_new_tokens=1000)),
         ghost_attention=GhostAttentionConfig(
             combined_share=0.5,
             history_turns=20,
