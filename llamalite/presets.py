@@ -123,7 +123,7 @@ _LAPTOP = RunPreset(
     evaluate=EvaluateConfig(),
     # many harmless prompts that sound like mischief, or both reward models learn to like refusals
     preferences=PreferencesConfig(
-        helpfulness=2400, safety=900, borderline_share=0.25, safety_borderline_share=0.3
+        helpfulness=2000, safety=800, borderline_share=0.25, safety_borderline_share=0.3
     ),
     reward=RewardConfig(
         batch_size=8,  # a small model learns most from each pair in small batches
@@ -135,11 +135,7 @@ _LAPTOP = RunPreset(
         prompts=2000,
         borderline_share=0.2,
         temperatures=(0.7,),  # at 1 even the best of 8 is worse than the mean at .7 (LOG)
-        refit=SFTConfig(
-            batch_size=8,
-            epochs=3,
-            optimizer=OptimizerConfig(lr=5e-4, warmup_fraction=0.03),
-        ),
+        refit=SFTConfig(batch_size=8, optimizer=OptimizerConfig(lr=5e-4, warmup_fraction=0.03)),
     ),
     ppo=PPOConfig(
         iterations=40,
@@ -179,10 +175,9 @@ def _ci() -> RunPreset:
         pretrain=replace(
             _LAPTOP.pretrain,
             model=replace(MODELS["micro"], vocab_size=768),
-            tokens=1_400_000,
-            batch_size=8,
-            # too few tokens to learn copying from: facts have the copybook's share
+            tokens=1_400_000,  # too few to learn copying from: facts have the copybook's share
             mixture=MIXTURE | {"encyclopedia": 0.33, "copybook": 0.03},
+            batch_size=8,
         ),
         sft=replace(_LAPTOP.sft, examples=800, batch_size=4),
         evaluate=replace(_LAPTOP.evaluate, exam_questions=100, prompts_per_kind=12),
