@@ -109,7 +109,7 @@ _LAPTOP = RunPreset(
     tokenizer=TokenizerConfig(mixture=MIXTURE),
     pretrain=PretrainConfig(
         model=MODELS["mini"],
-        tokens=8_000_000,
+        tokens=10_000_000,
         batch_size=16,  # a batch this small learns most from each token at these sizes
         mixture=MIXTURE,
         optimizer=OptimizerConfig(lr=3e-3, warmup_fraction=0.02),
@@ -132,7 +132,7 @@ _LAPTOP = RunPreset(
         ),
     ),
     rejection_sampling=RejectionSamplingConfig(
-        prompts=2000,
+        prompts=1600,
         borderline_share=0.2,
         temperatures=(0.7,),  # at 1 even the best of 8 is worse than the mean at .7 (LOG)
         refit=SFTConfig(batch_size=8, optimizer=OptimizerConfig(lr=5e-4, warmup_fraction=0.03)),
