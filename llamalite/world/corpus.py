@@ -55,11 +55,11 @@ class World:
         path = Path(path)
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
-            config = WorldConfig(**({"edition": 1} | fields))  # the first edition did not say
-            return cls(config)
+            # the first edition did not say which it was
+            return cls(WorldConfig(**({"edition": 1} | fields)))
         except FileNotFoundError:
             raise ValueError(f"{path} does not exist; run the stage 'world' first") from None
-        except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+        except (ValueError, TypeError) as error:  # no JSON, no text, no such settings
             raise ValueError(f"{path} is not the config of a world ({error})") from None
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -56,7 +56,7 @@ def test_the_micro_world_knows_whether_the_audit_is_right(tmp_path, capsys):
         truth["share"] * truth["recall"], abs=1e-5
     )
     assert found["demographics"]["town"]["of_them"]
-    assert "toxic in truth 2.00%" in capsys.readouterr().out
+    assert "toxic in truth 1.00%" in capsys.readouterr().out
 
 
 def test_false_alarms_are_told_where_nothing_is_toxic(tmp_path, capsys):
