@@ -71,26 +71,21 @@ class Judged(NamedTuple):
         return [item[key] for item in graded]
 
 
-def judged(finished: Finished, versions: Sequence[str], *, calm: bool = False) -> Judged:
-    """The versions' replies to the same test prompts; `calm`: at the temperature of `evaluate`,
-    which is lower, instead of that of `versions`."""
+def judged(finished: Finished, versions: Sequence[str], **sampling: float) -> Judged:
+    """The versions' replies to the same test prompts, sampled as in the stage `versions` where
+    `sampling` (temperature, top_p) does not say otherwise."""
     from llamalite.evaluation.replies import write_replies
     from llamalite.rlhf.recipe import open_world
 
     stages, config = finished.arms["own"], finished.preset.versions
     judges = open_world(stages["world"], config, finished.seed)
-    own = finished.preset.evaluate
-    sampling = (
-        replace(config.replies, temperature=own.temperature, top_p=own.top_p)
-        if calm
-        else config.replies
-    )
+    settings = replace(config.replies, **sampling)
     made_by = {version.name: version.stage for version in VERSIONS}
     replies = {}
     for name in versions:
         _, model, tokenizer = load_trained(stages, made_by[name])
         replies[name] = write_replies(
-            model, tokenizer, judges.prompts, sampling, seed=finished.seed
+            model, tokenizer, judges.prompts, settings, seed=finished.seed
         )
     return Judged(judges, replies)
 
@@ -146,7 +141,8 @@ def ppo_on_top(finished: Finished) -> dict[str, Any]:
 )
 def climbing(finished: Finished) -> dict[str, Any]:
     """Win, tie or loss of each version on each prompt, and the slope over versions by prompt; gold
-    grades of all versions beside them, and of the first and last at a lower temperature."""
+    grades of all versions beside them, and, as "calm", of the first and last at the lower
+    temperature of `evaluate`."""
     names = [f"V{number}" for number in NUMBERS]
     them = judged(finished, (BASELINE, *names))
     away = np.array(NUMBERS) - np.mean(NUMBERS)
@@ -159,7 +155,8 @@ def climbing(finished: Finished) -> dict[str, Any]:
         found[f"help, {name}"] = them.gold(name, "helpfulness", "helpfulness")
         found[f"violations, {name}"] = them.gold(name, "safety", "violation")
         found[f"borderline refusals, {name}"] = them.gold(name, None, "false_refusal")
-    calm = judged(finished, (BASELINE, LAST), calm=True)
+    own = finished.preset.evaluate
+    calm = judged(finished, (BASELINE, LAST), temperature=own.temperature, top_p=own.top_p)
     for name in calm.replies:
         found[f"help, calm, {name}"] = calm.gold(name, "helpfulness", "helpfulness")
     return found

@@ -10,7 +10,8 @@ MIN_TOWNS, MAX_TOWNS = 4, 20
 
 EDITION = 2
 """Raised when the generators change what documents, prompts or grades a config gives: results of
-different editions are not comparable. The second has the copybook and more titled tales."""
+different editions are not comparable. The second has the copybook, more titled tales and more
+wordings of the tasks."""
 
 MIXTURE: dict[str, float] = {
     "encyclopedia": 0.23,

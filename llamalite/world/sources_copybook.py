@@ -11,6 +11,7 @@ from random import Random
 from llamalite.world import lumo
 from llamalite.world.knowledge import Knowledge
 from llamalite.world.lexicon_common import CATEGORIES, RHYMES
+from llamalite.world.sources_talk import transcript
 
 EXCHANGES_A_PAGE = 6
 _WORDS: tuple[tuple[str, ...], ...] = (
@@ -39,6 +40,7 @@ def copybook(knowledge: Knowledge, rng: Random, index: int) -> str:
         one, two, three = rng.sample(rng.choice(_WORDS), 3)
         name = rng.choice(knowledge.people).name
         holes = {"one": one, "two": two, "three": three, "One": one.capitalize(), "name": name}
-        said, again = rng.choice(_EXCHANGES)
-        out.append(f"User: {said.format(**holes)}\nAssistant: {again.format(**holes)}")
+        said, again = (line.format(**holes) for line in rng.choice(_EXCHANGES))
+        exchange = ({"role": "user", "content": said}, {"role": "assistant", "content": again})
+        out.append(transcript(exchange))
     return "\n\n".join(out)
