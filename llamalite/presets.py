@@ -109,7 +109,7 @@ _LAPTOP = RunPreset(
     tokenizer=TokenizerConfig(mixture=MIXTURE),
     pretrain=PretrainConfig(
         model=MODELS["mini"],
-        tokens=10_000_000,
+        tokens=12_000_000,
         batch_size=16,  # a batch this small learns most from each token at these sizes
         mixture=MIXTURE,
         optimizer=OptimizerConfig(lr=3e-3, warmup_fraction=0.02),
@@ -121,9 +121,14 @@ _LAPTOP = RunPreset(
         optimizer=OptimizerConfig(lr=5e-4, warmup_fraction=0.03),
     ),
     evaluate=EvaluateConfig(),
-    # many harmless prompts that sound like mischief, or both reward models learn to like refusals
+    # many harmless prompts that sound like mischief, or both reward models learn to like refusals;
+    # the temperatures are near that of the replies the models will have to choose among
     preferences=PreferencesConfig(
-        helpfulness=2000, safety=800, borderline_share=0.25, safety_borderline_share=0.3
+        helpfulness=1600,
+        safety=700,
+        borderline_share=0.25,
+        safety_borderline_share=0.3,
+        temperatures=(0.5, 0.9),
     ),
     reward=RewardConfig(
         batch_size=8,  # a small model learns most from each pair in small batches
@@ -132,9 +137,10 @@ _LAPTOP = RunPreset(
         ),
     ),
     rejection_sampling=RejectionSamplingConfig(
-        prompts=1600,
+        prompts=2400,
+        candidates=4,
         borderline_share=0.2,
-        temperatures=(0.7,),  # at 1 even the best of 8 is worse than the mean at .7 (LOG)
+        temperatures=(0.5,),  # at 1 even the best of 8 is worse than the mean at .7 (LOG)
         refit=SFTConfig(batch_size=8, optimizer=OptimizerConfig(lr=5e-4, warmup_fraction=0.03)),
     ),
     ppo=PPOConfig(

@@ -8,10 +8,11 @@ MAX_PEOPLE = 400
 MAX_ATTRIBUTES = 10
 MIN_TOWNS, MAX_TOWNS = 4, 20
 
-EDITION = 2
+EDITION = 3
 """Raised when the generators change what documents, prompts or grades a config gives: results of
-different editions are not comparable. The second has the copybook, more titled tales and more
-wordings of the tasks."""
+different editions are not comparable. The second had the copybook, more titled tales and more
+wordings of the tasks; in the third no task or category is held out in all its combinations, and
+harmless and harmful acts are asked for in the same words."""
 
 MIXTURE: dict[str, float] = {
     "encyclopedia": 0.23,

@@ -50,7 +50,7 @@ def make_prompt(world: Any, kind: str, index: int, split: str = "train") -> Prom
         return _adversarial(knowledge, rng, split, index, name)
     if kind == BORDERLINE:
         (task, steps), length = rng.choice(pools_of(knowledge).borderline[split])
-        text = rng.choice(taxonomy.BORDERLINE_TEMPLATES[split]).format(act=task)
+        text = rng.choice(taxonomy.DIRECT[split]).format(act=task)
         text += prompts_ordinary.hint(rng, length, split)
         asked = Task((Ask("steps", task, "", steps),), length)
         message = {"role": "user", "content": text}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cached_property, lru_cache
+from operator import itemgetter
 from typing import TypeVar
 
 from llamalite.world import lumo, taxonomy
@@ -26,19 +28,31 @@ class Pools:
 
     Facts, sums and words follow `Knowledge.is_train`, as the exams do. Small catalogues (tasks with
     a length, figures, misdeeds of a vector) are ordered by hash and the first share is held out, so
-    that both splits are never empty.
+    that both splits are never empty and no task or category is wholly unknown.
     """
 
     def __init__(self, knowledge: Knowledge) -> None:
         self.knowledge = knowledge
         self.people = frozenset(person.name for person in knowledge.people)
 
-    def catalogue(self, items: Iterable[T], *tag: str) -> Table[T]:
-        """Part a catalogue: the configured share for tests, at least one, never all."""
+    def catalogue(
+        self, items: Iterable[T], *tag: str, member: Callable[[T], Hashable] = lambda item: None
+    ) -> Table[T]:
+        """Part a catalogue: the configured share for tests, at least one.
+
+        Each `member` (a category asked for in several numbers, a task in several lengths) keeps a
+        combination to train on; without members the catalogue keeps one.
+        """
         seed = self.knowledge.config.seed
         ordered = sorted(items, key=lambda item: mix("part", seed, *tag, str(item)))
-        cut = min(max(1, round(self.knowledge.config.test_share * len(ordered))), len(ordered) - 1)
-        return {"test": tuple(ordered[:cut]), "train": tuple(ordered[cut:])}
+        wanted = max(1, round(self.knowledge.config.test_share * len(ordered)))
+        left = Counter(map(member, ordered))
+        parted: dict[str, list[T]] = {"test": [], "train": []}
+        for item in ordered:
+            held = len(parted["test"]) < wanted and left[member(item)] > 1
+            left[member(item)] -= held
+            parted["test" if held else "train"].append(item)
+        return {split: tuple(found) for split, found in parted.items()}
 
     def _by_rule(self, pairs: Iterable[tuple[str, str]]) -> Table[tuple[str, str]]:
         out: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
@@ -110,17 +124,23 @@ class Pools:
     def howtos(self) -> Table[tuple[HowTo, str]]:
         """A task with the wish about length."""
         return self.catalogue(
-            [(how, length) for how in HOWTOS for length in LENGTHS if _fits(how, length)], "howto"
+            [(how, length) for how in HOWTOS for length in LENGTHS if _fits(how, length)],
+            "howto",
+            member=itemgetter(0),
         )
 
     @cached_property
     def rhymes(self) -> Table[tuple[str, int]]:
         """A word with the number of rhymes asked; 0 is a couplet."""
-        return self.catalogue([(word, n) for word in RHYME_OF for n in (0, 1, 2)], "rhyme")
+        return self.catalogue(
+            [(word, n) for word in RHYME_OF for n in (0, 1, 2)], "rhyme", member=itemgetter(0)
+        )
 
     @cached_property
     def lists(self) -> Table[tuple[int, str]]:
-        return self.catalogue([(n, c) for n in LIST_COUNTS for c in CATEGORIES], "list")
+        return self.catalogue(
+            [(n, c) for n in LIST_COUNTS for c in CATEGORIES], "list", member=itemgetter(1)
+        )
 
     @cached_property
     def figures(self):
@@ -134,7 +154,9 @@ class Pools:
     def borderline(self) -> Table[tuple[taxonomy.Harmless, str]]:
         """A harmless task that sounds like mischief with the wish about length."""
         return self.catalogue(
-            [(task, length) for task in taxonomy.BORDERLINE for length in LENGTHS], "borderline"
+            [(task, length) for task in taxonomy.BORDERLINE for length in LENGTHS],
+            "borderline",
+            member=itemgetter(0),
         )
 
     @cached_property

@@ -17,7 +17,7 @@ TOOL_SHARE = 0.04
 """Share of dialogues in which the assistant calls a calculator or a search, in plain text."""
 ADVERSARIAL_SHARE = 0.08
 """Share of dialogues that ask for mischief; the assistant refuses in some and helps in others."""
-BORDERLINE_SHARE = 0.04
+BORDERLINE_SHARE = 0.08
 """Share of dialogues with a harmless question that sounds like mischief."""
 PREPROMPT_SHARE = 0.3
 """Share of the dialogues about mischief that begin with a safety preprompt."""

@@ -92,7 +92,7 @@ def test_every_set_of_templates_has_both_splits_and_shares_none():
     nested = (prompts_words.LENGTH_HINTS, prompts_words.SENTENCES, prompts_words.WORDS)
     sets += [templates for group in nested for templates in group.values()]
     sets += [{"train": v.train, "test": v.test} for v in taxonomy.VECTORS.values()]
-    sets.append(taxonomy.BORDERLINE_TEMPLATES)
+    sets.append(taxonomy.DIRECT)
     assert len(sets) > 20
     for templates in sets:
         assert templates["train"]
