@@ -102,6 +102,10 @@ class RunPreset:
         return getattr(self, kind)
 
 
+_SMALL_REWARD = RewardConfig(
+    batch_size=8,  # a small model learns most from each pair in small batches
+    optimizer=OptimizerConfig(lr=5e-4, warmup_fraction=0.03, warmup_steps=5, final_lr_fraction=0.1),
+)
 _LAPTOP = RunPreset(
     name="laptop",
     about="1.0M parameters, two CPU cores, about 45 minutes",
@@ -130,12 +134,7 @@ _LAPTOP = RunPreset(
         safety_borderline_share=0.3,
         temperatures=(0.5, 0.9),
     ),
-    reward=RewardConfig(
-        batch_size=8,  # a small model learns most from each pair in small batches
-        optimizer=OptimizerConfig(
-            lr=5e-4, warmup_fraction=0.03, warmup_steps=5, final_lr_fraction=0.1
-        ),
-    ),
+    reward=_SMALL_REWARD,
     rejection_sampling=RejectionSamplingConfig(
         prompts=2400,
         candidates=4,
@@ -152,15 +151,7 @@ _LAPTOP = RunPreset(
         optimizer=OptimizerConfig(lr=1e-4, schedule="constant"),
         value_lr=1e-3,
     ),
-    general_reward=GeneralRewardConfig(
-        training=RewardConfig(
-            margin="none",
-            batch_size=8,
-            optimizer=OptimizerConfig(
-                lr=5e-4, warmup_fraction=0.03, warmup_steps=5, final_lr_fraction=0.1
-            ),
-        )
-    ),
+    general_reward=GeneralRewardConfig(training=replace(_SMALL_REWARD, margin="none")),
     versions=VersionsConfig(),
     ghost_attention=GhostAttentionConfig(first_prompt=60_000),  # no round's prompts again
     safety=SafetyConfig(prompts=600),
