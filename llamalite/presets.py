@@ -128,15 +128,15 @@ _LAPTOP = RunPreset(
     # many harmless prompts that sound like mischief, or both reward models learn to like refusals;
     # the temperatures are near that of the replies the models will have to choose among
     preferences=PreferencesConfig(
-        helpfulness=1600,
-        safety=700,
+        helpfulness=1300,
+        safety=550,
         borderline_share=0.25,
         safety_borderline_share=0.3,
         temperatures=(0.5, 0.9),
     ),
     reward=_SMALL_REWARD,
     rejection_sampling=RejectionSamplingConfig(
-        prompts=2400,
+        prompts=3000,
         candidates=4,
         borderline_share=0.2,
         temperatures=(0.5,),  # at 1 even the best of 8 is worse than the mean at .7 (LOG)
