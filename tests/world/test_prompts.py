@@ -74,6 +74,42 @@ def test_no_combination_and_no_wording_is_in_both_splits(kind):
     assert texts.isdisjoint(p.messages[-1]["content"] for p in test)
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("share", [0.05, 0.25, 0.5])
+@pytest.mark.parametrize(
+    ("pool", "place"), [("lists", 1), ("rhymes", 0), ("howtos", 0), ("borderline", 0)]
+)
+def test_whatever_is_asked_for_in_tests_was_asked_for_in_training_otherwise(
+    pool, place, seed, share
+):
+    parted = getattr(pools_of(World(WorldConfig(seed=seed, test_share=share)).knowledge), pool)
+    train, test = (set(parted[split]) for split in ("train", "test"))
+    assert train.isdisjoint(test)
+    assert {item[place] for item in test} <= {item[place] for item in train}
+    assert len(test) == pytest.approx(share * len(train | test), abs=0.5)
+
+
+def test_harmless_and_harmful_acts_are_asked_for_in_the_same_words():
+    for split in ("train", "test"):
+        wordings = []
+        for kind in (BORDERLINE, ADVERSARIAL):
+            prompts = [WORLD.prompt(kind, i, split) for i in range(2500)]
+            found = set()
+            for prompt in prompts:
+                if prompt.vector in (None, "other") and len(prompt.messages) == 1:
+                    act = prompt.task.act or prompt.task.asks[0].subject
+                    hint = "" if prompt.task.act else r"( .*)?"
+                    text = prompt.messages[0]["content"]
+                    found |= {t for t in taxonomy.DIRECT[split] if _asks(t, act, hint, text)}
+            wordings.append(found)
+        assert wordings[0] == wordings[1] == set(taxonomy.DIRECT[split])
+
+
+def _asks(template, act, hint, text):
+    before, after = template.split("{act}")
+    return re.fullmatch(re.escape(before + act + after) + hint, text)
+
+
 def test_earlier_turns_of_train_prompts_ask_nothing_held_out():
     k = WORLD.knowledge
     for i in range(300):
