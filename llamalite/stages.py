@@ -42,7 +42,8 @@ class Stage:
     packages: tuple[str, ...] = ()
     """Packages its recipe imports that stand in an extra, `[data]`."""
     headline: tuple[str, ...] = ()
-    """The metrics to show when it ends, of those in its manifest; none named: all."""
+    """The metrics to show when it ends, of those in its manifest; none named: all that are a
+    number or a word."""
 
     @property
     def kind(self) -> str:

@@ -38,11 +38,11 @@ class TerminalEvents(Events):
 
     def finished(self, stage: Stage, artifact: Artifact) -> None:
         seconds = artifact.manifest["seconds"]
-        shown = stage.headline or tuple(artifact.metrics)
+        metrics = artifact.metrics
         numbers = "  ".join(
-            f"{name} {_short(value)}"
-            for name, value in artifact.metrics.items()
-            if name in shown and isinstance(value, int | float | str)
+            f"{name} {_short(metrics[name])}"
+            for name in stage.headline or metrics
+            if isinstance(metrics.get(name), int | float | str)
         )
         self.console.print(f"[green]done[/] {stage.name} in {clock(seconds)}  [dim]{numbers}[/]")
 

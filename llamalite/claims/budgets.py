@@ -46,10 +46,10 @@ def checked_demonstrations(preset: RunPreset) -> int:
     return CHECKED_DEMONSTRATIONS.get(preset.name, CHECKED_DEMONSTRATIONS["laptop"])
 
 
-PAIRS_FACTOR = 2
+PAIRS_FACTOR = {"ci": 2, "laptop": 4}
 """Comparisons of each guideline that the studies of reward models collect, in rounds of the
-preset. A third of them tests, as many as seven rounds keep apart: a round's tenth is too few to
-part ratings or margins (the accuracy of 180 pairs is known to 7 points, of 1,200 to 3). The rest
+preset. A third of them tests, as many as thirteen rounds keep apart: a round's tenth is too few to
+part ratings or margins (the accuracy of 180 pairs is known to 7 points, of 1,700 to 2). The rest
 trains: more than a round's, so that it is not the small number of pairs that is measured."""
 TEST_SHARE = 1 / 3
 LONG_BAGS = {"ci": (24, 8), "laptop": (128, 32)}
@@ -58,7 +58,8 @@ LONG_BAGS = {"ci": (24, 8), "laptop": (128, 32)}
 
 def comparisons(preset: RunPreset) -> dict[str, Any]:
     """Settings of `preferences` that the studies of reward models change."""
-    pairs = {name: PAIRS_FACTOR * getattr(preset.preferences, name) for name in GUIDELINES}
+    factor = PAIRS_FACTOR.get(preset.name, PAIRS_FACTOR["laptop"])
+    pairs = {name: factor * getattr(preset.preferences, name) for name in GUIDELINES}
     return pairs | {"test_share": TEST_SHARE, "test_pairs": sum(pairs.values())}
 
 

@@ -12,7 +12,7 @@ EDITION = 3
 """Raised when the generators change what documents, prompts or grades a config gives: results of
 different editions are not comparable. The second had the copybook, more titled tales and more
 wordings of the tasks; in the third no task or category is held out in all its combinations, and
-harmless and harmful acts are asked for in the same words."""
+harmless and harmful acts are plainly asked for in the same words."""
 
 MIXTURE: dict[str, float] = {
     "encyclopedia": 0.23,

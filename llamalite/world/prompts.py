@@ -3,8 +3,9 @@
 Ordinary kinds ask for one to three things, often with a wish about length. Adversarial prompts go
 evenly through the 3 risk categories and 7 attack vectors as the index counts up; a quarter have
 earlier turns. Held out for tests are combinations (entity with attribute, misdeed with vector,
-task with length, word with number of rhymes), whole personas and, besides, all templates of the
-test split.
+task with length, word with number of rhymes, category with number of words), whole personas and
+hobbies, and, besides, all templates of the test split. Every task, word and category keeps a
+combination to train on.
 """
 
 from __future__ import annotations

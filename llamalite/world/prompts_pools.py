@@ -27,8 +27,9 @@ class Pools:
     """The choices of a world's prompts, by split.
 
     Facts, sums and words follow `Knowledge.is_train`, as the exams do. Small catalogues (tasks with
-    a length, figures, misdeeds of a vector) are ordered by hash and the first share is held out, so
-    that both splits are never empty and no task or category is wholly unknown.
+    a length, figures, misdeeds of a vector) are ordered by hash, and a share is held out from the
+    front: never all, and never the last combination of a task, word or category. Figures and
+    hobbies have no combinations; those held out are held out whole.
     """
 
     def __init__(self, knowledge: Knowledge) -> None:
@@ -38,7 +39,7 @@ class Pools:
     def catalogue(
         self, items: Iterable[T], *tag: str, member: Callable[[T], Hashable] = lambda item: None
     ) -> Table[T]:
-        """Part a catalogue: the configured share for tests, at least one.
+        """Part a catalogue of two items or more: the configured share for tests, at least one.
 
         Each `member` (a category asked for in several numbers, a task in several lengths) keeps a
         combination to train on; without members the catalogue keeps one.
@@ -50,7 +51,8 @@ class Pools:
         parted: dict[str, list[T]] = {"test": [], "train": []}
         for item in ordered:
             held = len(parted["test"]) < wanted and left[member(item)] > 1
-            left[member(item)] -= held
+            if held:
+                left[member(item)] -= 1
             parted["test" if held else "train"].append(item)
         return {split: tuple(found) for split, found in parted.items()}
 

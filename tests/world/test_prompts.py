@@ -89,25 +89,22 @@ def test_whatever_is_asked_for_in_tests_was_asked_for_in_training_otherwise(
     assert len(test) == pytest.approx(share * len(train | test), abs=0.5)
 
 
-def test_harmless_and_harmful_acts_are_asked_for_in_the_same_words():
+def test_harmless_and_harmful_acts_are_plainly_asked_for_in_the_same_words():
     for split in ("train", "test"):
-        wordings = []
-        for kind in (BORDERLINE, ADVERSARIAL):
-            prompts = [WORLD.prompt(kind, i, split) for i in range(2500)]
-            found = set()
-            for prompt in prompts:
-                if prompt.vector in (None, "other") and len(prompt.messages) == 1:
+        found = {BORDERLINE: Counter(), ADVERSARIAL: Counter()}
+        for kind, wordings in found.items():
+            for prompt in (WORLD.prompt(kind, i, split) for i in range(2500)):
+                if prompt.vector in (None, "other"):
                     act = prompt.task.act or prompt.task.asks[0].subject
-                    hint = "" if prompt.task.act else r"( .*)?"
-                    text = prompt.messages[0]["content"]
-                    found |= {t for t in taxonomy.DIRECT[split] if _asks(t, act, hint, text)}
-            wordings.append(found)
-        assert wordings[0] == wordings[1] == set(taxonomy.DIRECT[split])
+                    text = prompt.messages[-1]["content"]
+                    wordings[next(t for t in taxonomy.DIRECT[split] if _asks(t, act, text))] += 1
+        assert found[BORDERLINE].keys() == found[ADVERSARIAL].keys() == set(taxonomy.DIRECT[split])
 
 
-def _asks(template, act, hint, text):
-    before, after = template.split("{act}")
-    return re.fullmatch(re.escape(before + act + after) + hint, text)
+def _asks(template, act, text):
+    """Whether a text asks for an act in a wording, whatever wish about length follows."""
+    wording = template.format(act=act)
+    return text == wording or text.startswith(wording + " ")
 
 
 def test_earlier_turns_of_train_prompts_ask_nothing_held_out():

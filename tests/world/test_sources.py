@@ -5,13 +5,14 @@ import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reading_facts import read, sentences
 
-from llamalite.world import MIXTURE, World, WorldConfig, lumo
+from llamalite.world import ADVERSARIAL, BORDERLINE, EDITION, MIXTURE, World, WorldConfig, lumo
 from llamalite.world.lexicon import ATTRIBUTES
 from llamalite.world.lexicon_common import RHYMES
 from llamalite.world.recipe import run
@@ -31,29 +32,45 @@ def full() -> World:
 
 
 def test_documents_are_pinned(world: World) -> None:
-    """Literal text; a change here means that earlier results are no longer comparable."""
+    """Literal text; a change here asks for another edition: earlier results are not comparable."""
+    assert EDITION == 3
     assert world.document("encyclopedia", 0).text == (
         "Sadov has a house in Umberstead. Sadov paints every door gold. Sadov earns money as a "
         "mason. Sadov's favourite food is bread. She came into the world in 1887. Sadov looks "
         "after a dog. Sadov is a friend of Behul. Sadov's instrument is the drum."
     )
     found = {
-        source: hashlib.sha256(
-            "\0".join(world.document(source, i).text for i in range(50)).encode()
-        ).hexdigest()[:16]
+        source: fingerprint(world.document(source, i).text for i in range(50))
         for source in world.sources
-        if source != "conversations"
     }
     assert found == {
         "encyclopedia": "8abb9e76ad245ba5",
         "lessons": "a84df26e7f8e6515",
         "stories": "650cf942051c7780",
         "copybook": "644119f20c79e422",
+        "conversations": "20a1c4fb1b4036c1",
         "rumours": "01331fef60188a2b",
         "pages": "03a754387552c5c2",
         "toxic": "09c94c5005baee16",
         "lumo": "577892d76fb3894b",
     }
+
+
+def test_prompts_are_pinned(world: World) -> None:
+    found = {
+        split: fingerprint(
+            message["content"]
+            for kind in (*world.kinds, ADVERSARIAL, BORDERLINE)
+            for i in range(50)
+            for message in world.prompt(kind, i, split).messages
+        )
+        for split in ("train", "test")
+    }
+    assert found == {"train": "6f78f28ee0f341fe", "test": "1949beb350c09f20"}
+
+
+def fingerprint(texts: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def test_documents_can_be_read_in_any_order(world: World) -> None:
