@@ -84,7 +84,7 @@ def ledger_markdown(preset: str = "laptop", folder: Path | None = None) -> str:
             word = _WORDS[summary["claims"][name]]
             verdict = f"**{word}**" if name in results else word
             row = (name, claim.statement, claim.paper, verdict, measured)
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+            lines.append(_table_row(*row))
         lines.append("")
     return "\n".join(lines)
 
@@ -105,10 +105,10 @@ def result_markdown(claim_id: str, preset: str = "laptop", folder: Path | None =
         lines += ["|---|---|---|---|---|"]
     for finding in estimated:
         seeds = ", ".join(f"{value:.4g}" for value in finding["per_seed"])
+        interval = f"{finding['low']:.4g} to {finding['high']:.4g}"
+        verdict = _WORDS[finding["verdict"]]
         lines.append(
-            f"| {finding['condition']} | {finding['mean']:.4g} "
-            f"| {finding['low']:.4g} to {finding['high']:.4g} | {seeds} "
-            f"| {_WORDS[finding['verdict']]} |"
+            _table_row(finding["condition"], f"{finding['mean']:.4g}", interval, seeds, verdict)
         )
     lines += [
         f"\n{_in_words(finding)}: *{_WORDS[finding['verdict']]}*."
@@ -125,6 +125,11 @@ def result_markdown(claim_id: str, preset: str = "laptop", folder: Path | None =
         f"peak memory {result['peak_memory_bytes'] / 1e9:.2f} GB.",
     ]
     return "\n".join(lines)
+
+
+def _table_row(*cells: str) -> str:
+    """A row of a Markdown table, in which |Z| stays one cell."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _measured(result: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from llamalite.claims import CLAIMS, ledger, ledger_markdown, load_result, parse_ids, print_ledger
 from llamalite.claims.ledger import result_markdown
 from llamalite.claims.results import load_results, make_result, write_result
-from llamalite.claims.rules import Exact, Greater, Rule
+from llamalite.claims.rules import Above, Exact, Greater, Rule
 from llamalite.world import EDITION
 
 PROVENANCE = {
@@ -92,6 +92,16 @@ def test_an_exact_claim_says_how_far_it_is_from_the_printed_numbers(tmp_path):
         assert "off by 0.4 units of its last printed digit, where up to 0.5 is rounding" in shown
     assert "mean" not in note
     assert "| 95 % interval |" not in note
+
+
+def test_bars_in_a_condition_do_not_part_its_cell(tmp_path):
+    rule = Rule("far from zero", (Above("|Z|, with plants", 2.0),))
+    found = [{"|Z|, with plants": [2.5, 2.7, 2.6]}] * 3
+    write_result(tmp_path, make_result(CLAIMS["P13"], rule, "ci", [1, 2, 3], found, PROVENANCE))
+    note = result_markdown("P13", "ci", tmp_path)
+    heading, _, row = [line for line in note.splitlines() if line.startswith("|")]
+    assert "\\|Z\\|, with plants" in row
+    assert row.replace("\\|", "").count("|") == heading.count("|")
 
 
 @pytest.mark.parametrize(
