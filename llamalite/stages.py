@@ -41,9 +41,6 @@ class Stage:
     """Whether it belongs only to presets that name it."""
     packages: tuple[str, ...] = ()
     """Packages its recipe imports that stand in an extra, `[data]`."""
-    headline: tuple[str, ...] = ()
-    """The metrics to show when it ends, of those in its manifest; none named: all that are a
-    number or a word."""
 
     @property
     def kind(self) -> str:
@@ -91,14 +88,6 @@ def round_stages(number: int) -> Iterator[Stage]:
         summary=f"round {number}: train both reward models on all comparisons so far",
         inputs=reads(*batches, chat=newest),
         recipe="llamalite.reward.recipe",
-        headline=(
-            "pairs",
-            "dropped_identical",
-            "helpfulness_significantly",
-            "helpfulness_slightly",
-            "safety_significantly",
-            "safety_slightly",
-        ),
         files=("open_helpfulness", "open_safety"),
         round=number,
     )
@@ -109,7 +98,6 @@ def round_stages(number: int) -> Iterator[Stage]:
         summary=f"round {number}: tune the base model on the best of N replies",
         inputs=reads("world", "pretrain", policy=newest, reward=f"reward_{number}", **bags),
         recipe="llamalite.rejection_sampling.recipe",
-        headline=("selected", "prompts_without_usable_reply", "selected_score", "held_out_loss"),
         files=("picks_from",),
         round=number,
     )
@@ -120,13 +108,6 @@ def round_stages(number: int) -> Iterator[Stage]:
             summary=f"round {number}: PPO on top of rejection sampling",
             inputs=reads("world", policy=f"rejection_sampling_{number}", reward=f"reward_{number}"),
             recipe="llamalite.ppo.recipe",
-            headline=(
-                "iterations",
-                "kept_iteration",
-                "held_out_score_helpfulness",
-                "held_out_score_safety",
-                "held_out_kl_k3",
-            ),
             round=number,
         )
 
@@ -138,7 +119,6 @@ STAGES: tuple[Stage, ...] = (
         summary="build the micro-world: facts, sources, prompts and the truth to grade by",
         inputs=reads(),
         recipe="llamalite.world.recipe",
-        headline=("people", "towns", "facts", "misconceptions"),
     ),
     Stage(
         name="tokenizer",
@@ -154,7 +134,6 @@ STAGES: tuple[Stage, ...] = (
         summary="pretrain the base model on the weighted mixture of sources",
         inputs=reads("world", "tokenizer"),
         recipe="llamalite.pretraining.recipe",
-        headline=("parameters", "tokens", "tokens_per_second", "held_out_loss"),
         files=("corpus",),
     ),
     Stage(
@@ -163,7 +142,6 @@ STAGES: tuple[Stage, ...] = (
         summary="fine-tune it on demonstrations into the first chat model",
         inputs=reads("world", "tokenizer", "pretrain"),
         recipe="llamalite.sft.recipe",
-        headline=("examples", "held_out_loss_before", "held_out_loss"),
         files=("data",),
     ),
     Stage(
@@ -189,7 +167,6 @@ STAGES: tuple[Stage, ...] = (
         summary="train a general reward model outside the loop, only to score the versions by",
         inputs=reads("world", "pretrain", chat=version_stage(0)),
         recipe="llamalite.general_reward.recipe",
-        headline=("pairs", "accuracy"),
         files=("data",),
     ),
     Stage(
@@ -210,13 +187,6 @@ STAGES: tuple[Stage, ...] = (
         summary="make instructions hold through a dialogue",
         inputs=reads("world", policy=version_stage(ROUNDS)),
         recipe="llamalite.ghost_attention.recipe",
-        headline=(
-            "dialogues",
-            "kept_trained_before",
-            "kept_trained_after",
-            "kept_held_out_after",
-            "spurious_after",
-        ),
     ),
     Stage(
         name="safety",
@@ -224,7 +194,6 @@ STAGES: tuple[Stage, ...] = (
         summary="distil safety preprompts into the model, gated by the safety reward model",
         inputs=reads("world", policy="ghost_attention", reward=f"reward_{ROUNDS}"),
         recipe="llamalite.safety.recipe",
-        headline=("prompts", "kept", "median_original", "median_again"),
     ),
     Stage(
         name="red_team",
@@ -237,7 +206,6 @@ STAGES: tuple[Stage, ...] = (
             **{version.name: version.stage for version in VERSIONS if version.name != WITHOUT_PPO},
         ),
         recipe="llamalite.red_teaming.recipe",
-        headline=("found", "feedback_examples"),
         files=("transcripts",),
     ),
 )

@@ -14,6 +14,45 @@ from llamalite.stages import Stage
 
 _COLOURS = {"done": "green", "stale": "yellow", "resume": "cyan", "to do": "white"}
 
+HEADLINES: dict[str, tuple[str, ...]] = {
+    "world": ("people", "towns", "facts", "misconceptions"),
+    "pretrain": ("parameters", "tokens", "tokens_per_second", "held_out_loss"),
+    "sft": ("examples", "held_out_loss_before", "held_out_loss"),
+    "reward": (
+        "pairs",
+        "dropped_identical",
+        "helpfulness_significantly",
+        "helpfulness_slightly",
+        "safety_significantly",
+        "safety_slightly",
+    ),
+    "rejection_sampling": (
+        "selected",
+        "prompts_without_usable_reply",
+        "selected_score",
+        "held_out_loss",
+    ),
+    "ppo": (
+        "iterations",
+        "kept_iteration",
+        "held_out_score_helpfulness",
+        "held_out_score_safety",
+        "held_out_kl_k3",
+    ),
+    "general_reward": ("pairs", "accuracy"),
+    "ghost_attention": (
+        "dialogues",
+        "kept_trained_before",
+        "kept_trained_after",
+        "kept_held_out_after",
+        "spurious_after",
+    ),
+    "safety": ("prompts", "kept", "median_original", "median_again"),
+    "red_team": ("found", "feedback_examples"),
+}
+"""Kind of stage to the metrics shown when one ends, in this order; of other kinds all that are a
+number or a word. The manifest has every one."""
+
 
 class TerminalEvents(Events):
     """Prints a run's progress as tables and lines; plain text where the output is no terminal."""
@@ -41,7 +80,7 @@ class TerminalEvents(Events):
         metrics = artifact.metrics
         numbers = "  ".join(
             f"{name} {_short(metrics[name])}"
-            for name in stage.headline or metrics
+            for name in HEADLINES.get(stage.kind, metrics)
             if isinstance(metrics.get(name), int | float | str)
         )
         self.console.print(f"[green]done[/] {stage.name} in {clock(seconds)}  [dim]{numbers}[/]")

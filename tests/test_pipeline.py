@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from llamalite import pipeline, stages
+from llamalite import pipeline, stages, terminal
 from llamalite.artifacts import Artifact
 from llamalite.pipeline import Events, run_one, run_stages
 from llamalite.presets import get_preset
 from llamalite.processes import Group
 from llamalite.stages import Stage, reads
-from llamalite.terminal import TerminalEvents
 
 
 @dataclass(frozen=True)
@@ -107,17 +106,19 @@ def test_an_earlier_stage_that_comes_out_the_same_leaves_later_ones_fresh(tmp_pa
     assert events.ran == ["acorn"]
 
 
-def test_a_stage_that_ends_shows_its_headline_and_one_without_all_its_metrics(tmp_path):
+def test_a_stage_that_ends_shows_its_headline_and_one_without_all_its_metrics(
+    tmp_path, monkeypatch
+):
     run(tmp_path)
     tree = Artifact.open(tmp_path / "forest-seed0" / "tree")
     tree.metrics.update(height=3.14159, leaves=1000, birds="two", branches={"left": 1})
     shown = []
-    for headline in ((), ("leaves", "branches", "roots")):
+    for headlines in ({}, {"tree": ("leaves", "branches", "roots", "birds")}):
+        monkeypatch.setattr(terminal, "HEADLINES", headlines)
         console = Console(file=io.StringIO(), width=200)
-        stage = Stage("tree", "2", "grow", reads("acorn"), "fake_tree", headline=headline)
-        TerminalEvents(console).finished(stage, tree)
+        terminal.TerminalEvents(console).finished(stages.STAGES[1], tree)
         shown.append(console.file.getvalue().partition(" s  ")[2].strip())
-    assert shown == ["height 3.142  leaves 1000  birds two", "leaves 1000"]
+    assert shown == ["height 3.142  leaves 1000  birds two", "leaves 1000  birds two"]
 
 
 def test_one_stage_uses_the_inputs_that_stand_and_says_how_they_differ(tmp_path):
