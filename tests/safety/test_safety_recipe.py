@@ -184,7 +184,7 @@ def test_it_writes_a_chat_model_and_what_it_was_made_of(whole, artifacts):
     found = json.loads(whole.file("distillation.json").read_text())
     assert found["outcomes"]["kept"] == kept == whole.metrics["outcomes"]["kept"]
     replayed = read_candidates(whole.file("replay.parquet"))
-    assert len(replayed) == whole.metrics["replayed"] <= 2 * kept
+    assert len(replayed) == whole.metrics["replayed"] <= CONFIG.replay * kept
     assert not any(c.is_safety for c in replayed)
     assert sum(c.kind == "borderline" for c in replayed) > 0
     before, after = load_model(artifacts["policy"].path), load_model(whole.path)
