@@ -50,7 +50,7 @@ PAIRS_FACTOR = {"ci": 2, "laptop": 4}
 """Comparisons of each guideline that the studies of reward models collect, in rounds of the
 preset. A third of them tests, at `laptop` as many as thirteen rounds keep apart: a round's tenth is
 too few to part ratings or margins (the accuracy of 180 pairs is known to 7 points, of 1,700 to 2).
-The rest trains: more than a round's, so that it is not the small number of pairs that is measured."""
+The rest trains: more than a round's, so that no small number of pairs is what is measured."""
 TEST_SHARE = 1 / 3
 LONG_BAGS = {"ci": (24, 8), "laptop": (128, 32)}
 """Prompts of L1, and replies to each."""
