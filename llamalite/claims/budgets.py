@@ -7,10 +7,12 @@ are, each, G1, F1 with F2, and F3 with F4. F6 is meant to add two minutes to the
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from llamalite.presets import RunPreset
 from llamalite.reward.config import GUIDELINES
+
+T = TypeVar("T")
 
 PRETRAINING_TOKENS = {"ci": 1_000_000, "laptop": 2_500_000}
 """Tokens of every pretraining run of a study; other presets take their own."""
@@ -26,6 +28,11 @@ LONG_TASK_WORLD = {"people": 55, "attributes": 6, "towns": 8}
 it has not learned it cannot be told whether it saw the name."""
 
 
+def _at(preset: RunPreset, table: dict[str, T]) -> T:
+    """What a table has for a preset; for those it does not name, what it has for `laptop`."""
+    return table.get(preset.name, table["laptop"])
+
+
 def pretraining_tokens(preset: RunPreset) -> int:
     """Tokens of each run in a study of pretraining."""
     return PRETRAINING_TOKENS.get(preset.name, preset.pretrain.tokens)
@@ -33,7 +40,7 @@ def pretraining_tokens(preset: RunPreset) -> int:
 
 def prompts_per_kind(preset: RunPreset) -> int:
     """Prompts of each kind a chat model is graded on."""
-    return PROMPTS_PER_KIND.get(preset.name, PROMPTS_PER_KIND["laptop"])
+    return _at(preset, PROMPTS_PER_KIND)
 
 
 def few_examples(preset: RunPreset) -> int:
@@ -43,7 +50,7 @@ def few_examples(preset: RunPreset) -> int:
 
 def checked_demonstrations(preset: RunPreset) -> int:
     """Demonstrations of each vendor that reviewers look at."""
-    return CHECKED_DEMONSTRATIONS.get(preset.name, CHECKED_DEMONSTRATIONS["laptop"])
+    return _at(preset, CHECKED_DEMONSTRATIONS)
 
 
 PAIRS_FACTOR = {"ci": 2, "laptop": 4}
@@ -58,14 +65,14 @@ LONG_BAGS = {"ci": (24, 8), "laptop": (128, 32)}
 
 def comparisons(preset: RunPreset) -> dict[str, Any]:
     """Settings of `preferences` that the studies of reward models change."""
-    factor = PAIRS_FACTOR.get(preset.name, PAIRS_FACTOR["laptop"])
+    factor = _at(preset, PAIRS_FACTOR)
     pairs = {name: factor * getattr(preset.preferences, name) for name in GUIDELINES}
     return pairs | {"test_share": TEST_SHARE, "test_pairs": sum(pairs.values())}
 
 
 def long_bags(preset: RunPreset) -> tuple[int, int]:
     """Prompts of L1, and replies to each."""
-    return LONG_BAGS.get(preset.name, LONG_BAGS["laptop"])
+    return _at(preset, LONG_BAGS)
 
 
 GHOST_DIALOGUES = {"ci": 12, "laptop": 60}
@@ -77,12 +84,12 @@ borderline ones; adversarial ones are a multiple of the 21 cells of risk and att
 
 def ghost_dialogues(preset: RunPreset) -> int:
     """Dialogues of G1."""
-    return GHOST_DIALOGUES.get(preset.name, GHOST_DIALOGUES["laptop"])
+    return _at(preset, GHOST_DIALOGUES)
 
 
 def safety_prompts(preset: RunPreset) -> dict[str, int]:
     """Settings of `evaluate` that the studies of safety tuning change."""
-    adversarial, borderline = SAFETY_PROMPTS.get(preset.name, SAFETY_PROMPTS["laptop"])
+    adversarial, borderline = _at(preset, SAFETY_PROMPTS)
     return {
         "prompts_per_kind": prompts_per_kind(preset),
         "adversarial_prompts": adversarial,
@@ -117,12 +124,12 @@ PARALLEL_SENTENCES = {"ci": 200, "laptop": 800}
 
 def audited_documents(preset: RunPreset) -> int:
     """Documents of P12's audit, of each source in P10's, and half of those of P11's."""
-    return AUDITED_DOCUMENTS.get(preset.name, AUDITED_DOCUMENTS["laptop"])
+    return _at(preset, AUDITED_DOCUMENTS)
 
 
 def parallel_sentences(preset: RunPreset) -> int:
     """Sentences that P12 measures in both languages."""
-    return PARALLEL_SENTENCES.get(preset.name, PARALLEL_SENTENCES["laptop"])
+    return _at(preset, PARALLEL_SENTENCES)
 
 
 BENCHMARK_PROMPTS = {"ci": 48}
