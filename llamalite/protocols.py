@@ -264,6 +264,23 @@ class Reward(Protocol):
     ) -> Float[Tensor, " B"]: ...
 
 
+class EndReader(Protocol):
+    """A `Reward` that also reads which replies ended by themselves: a cut one has no end-of-reply.
+
+    `finished` holds B marks; left out, all count as ended.
+    """
+
+    reads_ends: Literal[True]
+
+    def __call__(
+        self,
+        dialogues: Sequence[Dialogue],
+        replies: Sequence[str],
+        finished: Sequence[bool] | None = None,
+        /,
+    ) -> Float[Tensor, " B"]: ...
+
+
 # --- exams ---------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from llamalite.protocols import Dialogue, Reward
+from llamalite.protocols import Dialogue, EndReader, Reward
 from llamalite.shapes import Tensor
 
 Combine = Callable[[Mapping[str, Tensor], Tensor], Tensor]
@@ -29,25 +29,33 @@ class Asked(Protocol):
 class Scoring(NamedTuple):
     """Which reward models score replies, and what becomes of their scores."""
 
-    rewards: Mapping[str, Reward]
+    rewards: Mapping[str, Reward | EndReader]
     """By name: "helpfulness", "safety"; their scores are logged under it."""
     combine: Combine
     """The piecewise rule of section 3.2.3, or anything else; not whitened."""
 
 
-def alone(reward: Reward, name: str = "score") -> Scoring:
+def alone(reward: Reward | EndReader, name: str = "score") -> Scoring:
     """A single scorer, taken as it is."""
     return Scoring({name: reward}, lambda scores, _: scores[name])
 
 
 def score_replies(
-    scoring: Scoring, prompts: Sequence[Asked], replies: Sequence[str]
+    scoring: Scoring,
+    prompts: Sequence[Asked],
+    replies: Sequence[str],
+    finished: Sequence[bool] | None = None,
 ) -> dict[str, list[float]]:
-    """Every reward model's scores, as they are. ValueError when one does not score each reply."""
+    """Every reward model's scores, as they are. ValueError when one does not score each reply.
+
+    `finished` says which replies ended by themselves (None: all), to those that read it: the reward
+    models of the chain, which have learned from cut replies without an end.
+    """
     dialogues = [prompt.messages for prompt in prompts]
     found: dict[str, list[float]] = {}
     for name, reward in scoring.rewards.items():
-        values: Any = reward(dialogues, replies)
+        ends = (finished,) if getattr(reward, "reads_ends", False) else ()
+        values: Any = reward(dialogues, replies, *ends)
         values = [float(value) for value in values]
         if len(values) != len(replies):
             raise ValueError(

@@ -123,7 +123,7 @@ def graded(finished: Finished, stages: Stages, model: str) -> dict[str, dict[str
         replies = write_replies(policy, tokenizer, prompts, config, seed=finished.seed)
         items = grade_replies(Grader(world), prompts, replies)
         texts = [reply.text for reply in replies]
-        parts = score_replies(scoring, prompts, texts)
+        parts = score_replies(scoring, prompts, texts, [reply.finished for reply in replies])
         keys = ("helpfulness", "violation", "false_refusal", "tokens")
         found[name] = {key: [item[key] for item in items] for key in keys}
         found[name]["score"] = combined(scoring, parts, prompts, texts).tolist()

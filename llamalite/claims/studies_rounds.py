@@ -192,7 +192,8 @@ def shifting(finished: Finished) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     for name in names:
         texts = [reply.text for reply in them.replies[name]]
-        parts = score_replies(scoring, prompts, texts)
+        ended = [reply.finished for reply in them.replies[name]]
+        parts = score_replies(scoring, prompts, texts, ended)
         scores[name] = combined(scoring, parts, prompts, texts).numpy().astype(float)
     worst = np.quantile(scores[BASELINE], TAIL)
     edges = histogram_edges(list(scores.values()), finished.preset.versions.bins)

@@ -29,7 +29,7 @@ class GeneralRewardConfig:
     """Share of adversarial prompts among them."""
     borderline_share: float = 0.15
     """Share of harmless prompts that sound like mischief among them."""
-    first_prompt: int = 80_000
+    first_prompt: int = 85_000
     """Index of the first prompt of each kind: beyond what any other stage asks."""
     sources: tuple[str, ...] = ("third_party", "careless", "mixed", SFT, BASE)
     """Who replies, two different ones to each prompt: vendors of demonstrations, whose writers

@@ -21,8 +21,9 @@ class PPOConfig:
     borderline_share: float = 0.2
     """Share of harmless prompts that sound like mischief: about as many as adversarial ones keep
     the policy from refusing everything. Not in the paper."""
-    first_prompt: int = 0
-    """Index of the first prompt of each kind, so that rounds can have prompts of their own."""
+    first_prompt: int = 8_000
+    """Index of the first prompt of each kind: beyond those that a round's comparisons and rejection
+    sampling ask, which its reward models have learned from."""
     max_new_tokens: int = 48
     """Most tokens of a reply, its end included. Not in the paper."""
     iterations: int = 200

@@ -183,7 +183,8 @@ class Iterations:
                 )
             ]
         replies = [tokenizer.decode(completion.ids).strip() for completion in completions]
-        scores = score_replies(self.task.scoring, own, replies)
+        finished = [completion.finished for completion in completions]
+        scores = score_replies(self.task.scoring, own, replies, finished)
         trajectory = self.measured(collate(encoded, completions, tokenizer.eos_id), device)
         parts = from_all((replies, scores, trajectory), self.rank)
         keep = len(prompts)  # a process without a share of its own repeated the first prompt

@@ -128,8 +128,8 @@ def penalise_missing_eos(
 ) -> Float[Tensor, " B"]:
     """Scores less `penalty` where a reply ran into the limit. Not in the paper.
 
-    A reward model has only seen replies that end, so what it says of a cut one means little; taking
-    a fixed amount off follows TRL, and unlike a fixed score it never makes a bad reply better.
+    A cut reply is of no use to who reads it, whatever its beginning is worth. Taking a fixed amount
+    off follows TRL, and unlike a fixed score it never makes a bad reply better.
     """
     return torch.where(finished_B, scores_B, scores_B - penalty)
 

@@ -21,8 +21,8 @@ class RejectionSamplingConfig:
     """Share of adversarial prompts among them."""
     borderline_share: float = 0.1
     """Share of harmless prompts that sound like mischief among them."""
-    first_prompt: int = 0
-    """Index of the first prompt of each kind, so that rounds can have prompts of their own."""
+    first_prompt: int = 5_000
+    """Index of the first prompt of each kind: beyond those that a round's comparisons ask."""
     candidates: int = 8
     """N: replies to each prompt, shared out evenly among the temperatures."""
     temperatures: tuple[float, ...] = (1.0,)

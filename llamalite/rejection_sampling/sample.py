@@ -87,7 +87,8 @@ def score_candidates(
     for first in range(0, len(candidates), at_once):
         part = candidates[first : first + at_once]
         replies = [candidate.text for candidate in part]
-        scores = score_replies(scoring, part, replies)
+        finished = [candidate.finished for candidate in part]
+        scores = score_replies(scoring, part, replies, finished)
         ranks = combined(scoring, scores, part, replies).tolist()
         for i, (candidate, rank) in enumerate(zip(part, ranks, strict=True)):
             own = {name: values[i] for name, values in scores.items()}

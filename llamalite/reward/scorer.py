@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,10 +21,12 @@ _ROW = 256
 
 
 class RewardScorer:
-    """`scorer(dialogues, replies)` gives scores_B, unbounded logits; a `protocols.Reward`.
+    """`scorer(dialogues, replies)` gives scores_B, unbounded logits; a `protocols.EndReader`.
 
     A score depends on its own prompt and reply alone, whatever else is in the batch.
     """
+
+    reads_ends: Literal[True] = True
 
     def __init__(self, model: RewardModel, tokenizer: Tokenizer, length: int | None = None) -> None:
         """`length` in tokens of a prompt with its reply; the model's context unless given."""

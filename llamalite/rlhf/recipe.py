@@ -69,7 +69,12 @@ def run(config: VersionsConfig, inputs: dict[str, Artifact], draft: Draft, seed:
     }
     scoring = load_judges(inputs["reward"], inputs["general"])
     scores = {
-        name: score_replies(scoring, judges.prompts, [reply.text for reply in replies])
+        name: score_replies(
+            scoring,
+            judges.prompts,
+            [reply.text for reply in replies],
+            [reply.finished for reply in replies],
+        )
         for name, replies in written.items()
     }
     graded = {

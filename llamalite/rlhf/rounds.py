@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llamalite.ppo.config import PPOConfig
 from llamalite.preferences.config import PreferencesConfig
 from llamalite.rejection_sampling.config import RejectionSamplingConfig
 
@@ -19,7 +20,6 @@ FIRST_WITH_ALL = 4
 forgotten how to rhyme."""
 PROMPTS_APART = 10_000
 """Each round's prompts begin so many further on: fresh ones, which no earlier round has seen."""
-_PREFERENCES, _SAMPLING = 0, 5_000
 
 
 def version_stage(number: int) -> str:
@@ -38,16 +38,16 @@ def of_round(config: Any, number: int) -> Any:
     all rounds' from V4, as in the paper; picks of another run are those of its round of the same
     number. Settings that do not change come back as they are.
     """
-    apart = (number - 1) * PROMPTS_APART
+    if not isinstance(config, PreferencesConfig | RejectionSamplingConfig | PPOConfig):
+        return config
+    first = config.first_prompt + (number - 1) * PROMPTS_APART
     if isinstance(config, PreferencesConfig):
-        first = config.first_prompt + apart + _PREFERENCES
         return replace(config, batch=number, first_prompt=first)
     if isinstance(config, RejectionSamplingConfig):
-        first = config.first_prompt + apart + _SAMPLING
         own = "round" if config.selection == "all" and number < FIRST_WITH_ALL else config.selection
         picks = picks_of_round(config.picks_from, number)
         return replace(config, first_prompt=first, selection=own, picks_from=picks)
-    return config
+    return replace(config, first_prompt=first)
 
 
 def picks_of_round(where: str, number: int) -> str:

@@ -104,6 +104,22 @@ def test_a_score_is_the_heads_view_of_the_last_token(model, chat, tokenizer, sco
     }
 
 
+def test_a_reply_that_was_cut_is_scored_as_one_and_other_scorers_are_not_told(scorer, tokenizer):
+    reply = "Moru lives in Runtown."
+    asked = [Compared(id="q"), Compared(id="q")]
+    found = score_replies(alone(scorer), asked, [reply, reply], [True, False])["score"]
+    ids = Encoder(tokenizer, 128).encode(QUESTION, reply)
+    assert (tokenizer.decode(ids[-2:-1]).strip(), ids[-1]) == ("", tokenizer.eos_id)
+    cut = scorer.score_ids([ids[:-2]])  # without the space and the token that end a reply
+    assert found == pytest.approx([scorer([QUESTION], [reply]).item(), cut.item()], abs=2e-6)
+    assert abs(found[0] - found[1]) > 1e-3
+
+    def length(dialogues, replies):
+        return torch.tensor([float(len(each)) for each in replies])
+
+    assert score_replies(alone(length), asked, ["ab", "c"], [True, False]) == {"score": [2.0, 1.0]}
+
+
 def test_scores_do_not_depend_on_the_batch(scorer, tokenizer):
     dice = random.Random(0)
     words = ["Moru", "lives", "in", "Runtown", "well", "not", "?"]

@@ -59,13 +59,17 @@ def test_rounds_have_fresh_prompts_and_select_from_all_only_from_v4():
     laptop = get_preset("laptop")
     configs = {
         kind: [of_round(laptop.config(kind), number) for number in range(1, 6)]
-        for kind in ("preferences", "rejection_sampling", "reward")
+        for kind in ("preferences", "rejection_sampling", "ppo", "reward")
     }
     assert [c.batch for c in configs["preferences"]] == [1, 2, 3, 4, 5]
     assert [c.selection for c in configs["rejection_sampling"]] == [*["round"] * 3, *["all"] * 2]
     spans = sorted(
         (c.first_prompt, c.first_prompt + size)
-        for kind, size in (("preferences", 2_700), ("rejection_sampling", 2_000))
+        for kind, size in (
+            ("preferences", laptop.preferences.helpfulness + laptop.preferences.safety),
+            ("rejection_sampling", laptop.rejection_sampling.prompts),
+            ("ppo", laptop.ppo.prompts // 5),  # of a kind at most the share of adversarial ones
+        )
         for c in configs[kind]
     )
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
