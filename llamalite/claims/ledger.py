@@ -99,17 +99,13 @@ def result_markdown(claim_id: str, preset: str = "laptop", folder: Path | None =
         "",
         f"Rule, fixed before the run: {result['rule']}",
     ]
-    estimated = [finding for finding in result["findings"] if not finding["exact"]]
-    if estimated:
-        lines += ["", "| condition | mean | 95 % interval | per seed | verdict |"]
-        lines += ["|---|---|---|---|---|"]
-    for finding in estimated:
-        seeds = ", ".join(f"{value:.4g}" for value in finding["per_seed"])
-        interval = f"{finding['low']:.4g} to {finding['high']:.4g}"
-        verdict = _WORDS[finding["verdict"]]
-        lines.append(
-            _table_row(finding["condition"], f"{finding['mean']:.4g}", interval, seeds, verdict)
-        )
+    lines += _table([finding for finding in result["findings"] if not finding["exact"]])
+    if besides := result.get("besides"):
+        lines += [
+            "",
+            "Asked besides, by this project and not by the paper; no part of the verdict:",
+        ]
+        lines += _table(besides)
     lines += [
         f"\n{_in_words(finding)}: *{_WORDS[finding['verdict']]}*."
         for finding in result["findings"]
@@ -125,6 +121,23 @@ def result_markdown(claim_id: str, preset: str = "laptop", folder: Path | None =
         f"peak memory {result['peak_memory_bytes'] / 1e9:.2f} GB.",
     ]
     return "\n".join(lines)
+
+
+def _table(findings: list[dict[str, Any]]) -> list[str]:
+    """Lines of a Markdown table of findings; none where there are none."""
+    if not findings:
+        return []
+    lines = [
+        "",
+        "| condition | mean | 95 % interval | per seed | verdict |",
+        "|---|---|---|---|---|",
+    ]
+    for finding in findings:
+        seeds = ", ".join(f"{value:.4g}" for value in finding["per_seed"])
+        interval = f"{finding['low']:.4g} to {finding['high']:.4g}"
+        mean, verdict = f"{finding['mean']:.4g}", _WORDS[finding["verdict"]]
+        lines.append(_table_row(finding["condition"], mean, interval, seeds, verdict))
+    return lines
 
 
 def _table_row(*cells: str) -> str:

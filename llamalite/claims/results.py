@@ -78,6 +78,7 @@ def make_result(
         "verdict": verdict,
         "rule": rule.text,
         "findings": [finding._asdict() for finding in findings],
+        "besides": [finding._asdict() for finding in rule.judge_besides(measurements)],
         "seeds": list(seeds),
         "per_seed": {
             metric: [float(values(one, metric).mean()) for one in measurements]
@@ -96,7 +97,7 @@ def write_result(folder: Path, result: Mapping[str, Any]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = []
     for key, value in result.items():
-        if key in ("findings", "measurements") and value:
+        if key in ("findings", "besides", "measurements") and value:
             parts = ",\n  ".join(_compact(part) for part in value)
             lines.append(f"{_compact(key)}: [\n  {parts}\n ]")
         else:

@@ -248,6 +248,9 @@ class Rule:
     conditions: tuple[Condition, ...]
     presupposed: tuple[Condition, ...] = ()
     """What must hold for the conditions to mean anything; unless all do, nothing is shown."""
+    besides: tuple[Condition, ...] = ()
+    """What this project asks of the same measurements and the paper does not claim: judged as the
+    conditions are, reported beside them, without a say in the verdict."""
 
     @property
     def seeds_matter(self) -> bool:
@@ -270,6 +273,13 @@ class Rule:
         if "contradicted" in verdicts:
             return "contradicted", findings
         return ("holds" if verdicts == {"holds"} else "not_shown"), findings
+
+    def judge_besides(self, measurements: Sequence[Measurement]) -> list[Finding]:
+        """What is asked besides; fewer than three seeds show none of it."""
+        found = [finding for each in self.besides for finding in each.judge(measurements)]
+        if len(measurements) < MINIMUM_SEEDS:
+            return [finding._replace(verdict="not_shown") for finding in found]
+        return found
 
 
 def values(measurement: Measurement, metric: str) -> np.ndarray:
