@@ -104,6 +104,16 @@ def test_bars_in_a_condition_do_not_part_its_cell(tmp_path):
     assert row.replace("\\|", "").count("|") == heading.count("|")
 
 
+def test_what_is_asked_besides_has_a_table_of_its_own(tmp_path):
+    rule = Rule("better", (Greater("better", "worse"),), besides=(Above("better", 0.95),))
+    found = [{"better": [0.9, 0.9], "worse": [0.5, 0.5]}] * 3
+    write_result(tmp_path, make_result(CLAIMS["L8"], rule, "ci", [1, 2, 3], found, PROVENANCE))
+    before, after = result_markdown("L8", "ci", tmp_path).split("Asked besides")
+    assert "| better > worse | 0.4 |" in before
+    assert "| better > 0.95 | 0.9 |" in after
+    assert "better > 0.95" not in ledger_markdown("ci", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("edition", "marked"), [(EDITION - 1, True), (EDITION, False), (None, False)]
 )

@@ -118,6 +118,20 @@ def test_what_a_rule_presupposes_comes_first():
     assert finding.mean == pytest.approx(0.1)  # the two closest
 
 
+def test_what_is_asked_besides_is_judged_and_has_no_say():
+    rule = Rule("", (Greater("a", "b"),), besides=(Above("a", 0.5), Below("b", 0.05)))
+    measured = [{"a": [0.9, 0.7], "b": [0.1, 0.3]}] * 3
+    assert rule.judge(measured)[0] == "holds"
+    assert len(rule.judge(measured)[1]) == 1
+    above, below = rule.judge_besides(measured)
+    assert (above.verdict, above.mean, below.verdict) == (
+        "holds",
+        pytest.approx(0.8),
+        "contradicted",
+    )
+    assert {finding.verdict for finding in rule.judge_besides(measured[:2])} == {"not_shown"}
+
+
 def test_conditions_that_test_nothing_are_refused():
     with pytest.raises(ValueError, match="name two"):
         Ordered(("a",))

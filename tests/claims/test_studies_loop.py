@@ -8,7 +8,7 @@ import pytest
 from llamalite.claims import all_studies
 from llamalite.claims.jobs import StageJob, plan_jobs, stages_until, study_config
 from llamalite.claims.stages import find_stage
-from llamalite.claims.studies_rounds import Judged
+from llamalite.claims.studies_rounds import Judged, gained
 from llamalite.evaluation.replies import Reply
 from llamalite.presets import get_preset
 from llamalite.rlhf.recipe import Judges
@@ -121,6 +121,22 @@ def test_l8_is_a_rise_on_both_axes_and_more_than_half_from_v3():
     assert l8(slope=0.0) == "not_shown"
     assert l8(**{"safety, V3": 0.5}) == "not_shown"
     assert l8(**{"helpfulness, V4": 0.3}) == "contradicted"
+
+
+def test_what_the_loop_gains_is_counted_by_prompt():
+    found = gained(
+        {
+            "help, SFT": [0.2, 0.4],
+            "help, V5": [0.5, 0.6],
+            "violations, SFT": [1.0, 1.0],
+            "violations, V5": [0.0, 1.0],
+            "borderline refusals, SFT": [1.0, 0.0],
+            "borderline refusals, V5": [0.0, 0.0],
+        }
+    )
+    assert found["help gained"] == pytest.approx([0.3, 0.2])
+    assert found["violations beyond a fifth"] == pytest.approx([-0.2, 0.8])  # a fifth may remain
+    assert found["borderline refusals added"] == pytest.approx([-1.0, 0.0])
 
 
 def test_l10_is_a_shift_and_a_lost_tail():
