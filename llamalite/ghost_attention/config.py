@@ -46,7 +46,8 @@ class GhostAttentionConfig:
     suits a model that was tuned on single turns and questions that do not lean on one another."""
     answers: int = 8
     """Answers drawn to each question, "similar to rejection sampling"; the first that ended by
-    itself and repeats the instruction's name is kept, and a question without one is left out."""
+    itself and repeats the instruction's name is kept, and a question without one is left out. An
+    instruction that names nothing to repeat (a language) keeps the first that ended."""
     temperature: float = 0.8
     """Temperature of these answers."""
     top_p: float = 0.95
