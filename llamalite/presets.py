@@ -148,7 +148,6 @@ _LAPTOP = RunPreset(
         mini_batch_size=32,
         beta=0.15,
         evaluate_every=10,
-        patience=2,
         optimizer=OptimizerConfig(lr=1e-4, schedule="constant"),
         value_lr=1e-3,
     ),
