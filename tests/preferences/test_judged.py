@@ -2,7 +2,9 @@
 
 import json
 import re
+from pathlib import Path
 
+import databases
 import pyarrow.parquet as pq
 import pytest
 import small
@@ -111,8 +113,13 @@ def test_a_file_and_a_store_are_told_apart(tmp_path):
 
 
 # --- stores ---------------------------------------------------------------------------------------
-def test_pairs_of_ones_own_wait_and_none_is_added(tmp_path):
-    where = str(tmp_path / "store.db")
+@pytest.fixture(params=databases.KINDS)
+def where(request, tmp_path):
+    for database in databases.fresh(request.param, tmp_path):
+        yield str(database)
+
+
+def test_pairs_of_ones_own_wait_and_none_is_added(where):
     with PreferenceStore(where) as store:
         store.add_items([make_item("mine")])
     found = read_judged(where, 1)
@@ -122,8 +129,7 @@ def test_pairs_of_ones_own_wait_and_none_is_added(tmp_path):
     assert not waits_for_people(read_judged(where, 2), 2)
 
 
-def test_pairs_of_other_models_are_not_mixed_in(tmp_path):
-    where = str(tmp_path / "store.db")
+def test_pairs_of_other_models_are_not_mixed_in(where):
     pair = make_item("1/helpfulness/facts/0", prompt_id="facts/0")
     with pytest.raises(ValueError, match="2 judgements are wanted"):
         ask_people(where, 1, [pair], 2)
@@ -135,16 +141,15 @@ def test_pairs_of_other_models_are_not_mixed_in(tmp_path):
         ask_people(where, 1, [other], 2)
 
 
-def test_a_judgement_more_makes_the_stage_stale_while_the_store_is_in_use(tmp_path):
+def test_a_judgement_more_makes_the_stage_stale_while_the_store_is_in_use(where):
     """SQLite keeps the newest beside its file until the last who has it open is gone."""
-    where = str(tmp_path / "store.db")
 
     def held(batch=1):
         config = PreferencesConfig(judged=where, batch=batch)
         return own_files.contents(config, get_stage("preferences_1").files)
 
     nothing = held()
-    assert not (tmp_path / "store.db").exists()
+    assert not Path(where).exists()
     with PreferenceStore(where) as store:
         store.add_items([make_item("i0"), make_item("i1"), make_item("i2", batch=2)])
         assert held() == nothing
