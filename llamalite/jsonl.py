@@ -39,7 +39,7 @@ def json_rows(path: Path, what: str) -> Iterator[tuple[int, Any]]:
 
 
 def parsed(
-    path: Path, rows: Iterable[tuple[int, Any]], parse: Callable[[int, Any], T]
+    path: str | Path, rows: Iterable[tuple[int, Any]], parse: Callable[[int, Any], T]
 ) -> Iterator[T | Rejected]:
     """What `parse` makes of each row's number and value, or why it makes nothing of it.
 

@@ -94,9 +94,11 @@ def contents(config: Any, settings: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Number, bytes and hash of the files behind each of a config's settings that name some.
 
     A setting is a path or pattern, or a mapping of names to such. Datasets of the hub are left
-    out; of packaged text the package's version stands for the hash. Raises ValueError for a file
-    that cannot be read.
+    out; of packaged text the package's version stands for the hash, and where a config's `held`
+    says what a setting names (a database), that does. Raises ValueError for a file that cannot be
+    read.
     """
+    held: Callable[[str], dict[str, Any] | None] = getattr(config, "held", lambda setting: None)
     named: dict[str, str] = {}
     for setting in settings:
         value = getattr(config, setting, None)
@@ -106,7 +108,9 @@ def contents(config: Any, settings: Iterable[str]) -> dict[str, dict[str, Any]]:
             named[setting] = str(value)
     named = {setting: where.removeprefix(STREAM) for setting, where in named.items()}
     return {
-        setting: packaged.edition(where) if where.startswith(packaged.PACKAGED) else _content(where)
+        setting: packaged.edition(where)
+        if where.startswith(packaged.PACKAGED)
+        else held(setting) or _content(where)
         for setting, where in sorted(named.items())
         if where and not where.startswith(HUB)
     }

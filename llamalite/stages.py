@@ -78,6 +78,7 @@ def round_stages(number: int) -> Iterator[Stage]:
         summary=f"round {number}: annotators compare replies of the newest models",
         inputs=reads("world", newest=newest, **older),
         recipe="llamalite.preferences.recipe",
+        files=("judged",),
         shared=True,
         round=number,
     )

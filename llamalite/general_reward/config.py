@@ -21,8 +21,9 @@ class GeneralRewardConfig:
     """
 
     data: str = ""
-    """Your own comparisons (open-source sets), as JSONL with a row {"prompt": [messages], "chosen":
-    [messages], "rejected": [messages]} each, instead of the micro-world's."""
+    """Your own comparisons (open-source sets) instead of the micro-world's: a JSONL or Parquet file
+    of chosen and rejected replies, or of text dialogues as HH-RLHF's, or hub:NAME[:CONFIG[:SPLIT]];
+    rows that name no guideline count as helpfulness."""
     pairs: int = 1_500
     """Prompts whose replies are compared."""
     safety_share: float = 0.25

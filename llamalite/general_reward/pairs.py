@@ -15,6 +15,8 @@ import numpy as np
 from llamalite.protocols import Annotator, Guideline, Judgement, Prompt
 
 BOTH_SAFE = "both safe"
+SOURCE = "general"
+"""Where these comparisons say they come from: like those of open sets, they have no safety bins."""
 
 
 class Written(NamedTuple):
@@ -63,8 +65,8 @@ def compare_all(
     """A row for each pair that can be learned from, and how many were left out for which reason.
 
     `replies` holds, by source, the reply to each prompt by its place in `prompts`. Annotators take
-    turns. Rows are as `llamalite.reward.files.read_jsonl` takes them, with their origin; a pair
-    whose choice an annotator saw as unsafe and the other as safe is left out, as in the loop.
+    turns. Rows are as `llamalite.preferences.reading` takes them, with their origin; a pair whose
+    choice an annotator saw as unsafe and the other as safe is left out, as in the loop.
     """
     rows: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
@@ -98,6 +100,7 @@ def compare_all(
                 **{f"{name}_source": pair[side] for name, side in sides.items()},
                 **{f"{name}_finished": written[side].finished for name, side in sides.items()},
                 "annotator": f"simulated-{annotator.identity}",
+                "source": SOURCE,
             }
         )
     return rows, dict(sorted(left_out.items()))

@@ -20,13 +20,14 @@ from llamalite.evaluation.config import EvaluateConfig
 from llamalite.evaluation.replies import write_replies
 from llamalite.general_reward.config import BASE, GENERAL, SFT, GeneralRewardConfig
 from llamalite.general_reward.pairs import Written, compare_all, draw_sources, split
-from llamalite.jsonl import Rejected, write_rows
+from llamalite.jsonl import write_rows
 from llamalite.model.checkpoint import load_model, read_json
+from llamalite.preferences.reading import Comparisons, read_comparisons
 from llamalite.processes import Share
 from llamalite.prompt_mix import mixed_prompts
 from llamalite.protocols import Annotator, Prompt
 from llamalite.reward.data import Pair, encode_pairs, split_off
-from llamalite.reward.files import FileComparison, read_jsonl, write_rejected
+from llamalite.reward.files import write_rejected
 from llamalite.reward.metrics import accuracy, measure, score_pairs
 from llamalite.reward.model import RewardModel, reward_from_state, save_reward_model
 from llamalite.reward.recipe import check, train
@@ -66,7 +67,7 @@ def run(
     tokenizer = Tokenizer.load(inputs["chat"].file("tokenizer.model"))
     check(config.training, chat, tokenizer)
     share = Share.among(config.training.parallel.processes)
-    comparisons, rejected = read_comparisons(config, inputs, draft, seed, share)
+    comparisons, rejected = gather(config, inputs, draft, seed, share)
     encoded = encode_pairs(Encoder(tokenizer, config.training.sequence_length), comparisons)
     kept, apart = split(len(encoded.pairs), config.test_share, seed)
     training, held_out = split_off(
@@ -117,16 +118,16 @@ def evaluate(draft: Draft, pairs: Sequence[Pair]) -> dict[str, Any]:
     return results
 
 
-def read_comparisons(
+def gather(
     config: GeneralRewardConfig,
     inputs: dict[str, Artifact],
     draft: Draft,
     seed: int,
     share: Share,
-) -> tuple[list[FileComparison], list[Rejected]]:
+) -> Comparisons:
     """The comparisons of the config's file, or those collected in the micro-world; and bad rows."""
     if config.data:
-        return read_jsonl(config.data, "helpfulness")
+        return read_comparisons(config.data, guideline="helpfulness")
     path = draft.path / COMPARISONS
     if share.leads and not path.exists():
         rows, found = collect(config, inputs, draft, seed)
@@ -135,7 +136,7 @@ def read_comparisons(
         write_rows(partial, rows)
         partial.replace(path)
     share.wait_for([path])
-    return read_jsonl(path)
+    return read_comparisons(path)
 
 
 def collect(

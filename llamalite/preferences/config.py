@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from llamalite.training_config import Compile, check_choice
 
@@ -49,6 +50,12 @@ class PreferencesConfig:
     """Prompts sampled between two files of the draft: at most so much work is lost to a kill."""
     compile: Compile = "auto"
     """Compiled operations while replies are sampled; auto where there are enough to pay for it."""
+    judged: str = ""
+    """People's verdicts, which take the simulated annotators' place: the store that `llamalite
+    annotate` serves (an SQLite file or a database's URL), or a file as its --export writes one
+    (.jsonl, .parquet). A round takes those of its batch; rows that name none are round 1's. Where
+    a round has none yet, its pairs are put there for people to judge, and the stage ends with what
+    to do. "": simulated annotators judge."""
     annotators: int = 8
     """Simulated annotators, each with a taste of their own; they take turns."""
     judgements_each: int = 1
@@ -74,6 +81,11 @@ class PreferencesConfig:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
         check_choice("compile", self.compile, get_args(Compile))
+        if re.search(r"://[^/@]*:[^/@]*@", self.judged):
+            raise ValueError(
+                "judged holds a password, which every manifest would show; leave it to PGPASSWORD "
+                "or to the file ~/.pgpass"
+            )
         if not self.helpfulness and not self.safety:
             raise ValueError("helpfulness and safety are both 0; ask for some pairs")
         for name in ("borderline_share", "safety_borderline_share", "previous_share", "test_share"):
@@ -100,6 +112,12 @@ class PreferencesConfig:
                 f"judgements_each {self.judgements_each} is more than there are annotators "
                 f"({self.annotators}); nobody judges a pair twice"
             )
+
+    def held(self, setting: str) -> dict[str, Any] | None:
+        """What stands in a store that a setting names; None where it is a file."""
+        from llamalite.preferences.judged import content
+
+        return content(getattr(self, setting), self.batch)
 
 
 @dataclass(frozen=True)

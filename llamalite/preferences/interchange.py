@@ -13,6 +13,7 @@ from llamalite.preferences.protocol import (
     COLLECTED,
     Comparison,
     Item,
+    Place,
     Response,
     checked_prompt,
 )
@@ -82,7 +83,11 @@ def said(reply: Response) -> dict[str, str]:
 
 
 def from_row(
-    row: Any, guideline: str | None = None, source: str = "file", default_id: str = "1"
+    row: Any,
+    guideline: str | None = None,
+    source: str = "file",
+    default_id: str = "1",
+    place: Place | None = None,
 ) -> Comparison:
     """A row of the public convention as a comparison; ValueError says why it is none.
 
@@ -129,7 +134,22 @@ def from_row(
         left=row.get("left") or "a",
         # what names neither its source nor who judged was not collected by this protocol
         source=row.get("source") or (COLLECTED if row.get("annotator") else source),
+        place=place,
     )
+
+
+def check_verdict(row: Any) -> None:
+    """ValueError where a row leaves out what this protocol asks of who judges.
+
+    `from_row` is lenient, as sets from elsewhere seldom say all of it.
+    """
+    if not isinstance(row, Mapping):
+        raise ValueError("not an object with columns")
+    asked = ["guideline", "rating", "annotator"]
+    asked += ["safety_bin"] * (row.get("guideline") == "safety")
+    for name in asked:
+        if row.get(name) in (None, ""):
+            raise ValueError(f"{name} is missing; a verdict by the protocol has one")
 
 
 def _side(value: Any, name: str) -> list[dict[str, str]]:

@@ -7,9 +7,9 @@ safety guideline also which of the two are safe.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Guideline = Literal["helpfulness", "safety"]
 Choice = Literal["a", "b"]
@@ -24,7 +24,21 @@ unsafe choice against a safe reply: such pairs are not kept, the safer reply bei
 COLLECTED = "collected"
 """Source of comparisons made by this protocol; others may lack a safety bin."""
 
+NOT_KEPT = (
+    "the chosen reply is unsafe and the other safe; such pairs are not kept: choose the safe reply "
+    "or set the pair aside"
+)
+"""Why a comparison is none whose chosen reply is unsafe and the other safe."""
+
 Message = Mapping[str, str]
+
+
+class Place(NamedTuple):
+    """Where a row stands."""
+
+    file: str
+    line: int
+    """From 1; of a Parquet file or a set of the hub, its row."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,7 @@ class Item:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Any:
         """From `to_plain`'s values, or more of them; ValueError when they do not fit."""
-        values = {field.name: plain[field.name] for field in fields(cls) if field.name in plain}
+        values = {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
         try:
             for name in ("a", "b"):
                 values[name] = Response(**values[name])
@@ -135,6 +149,8 @@ class Comparison(Item):
     """Which reply stood on the left, so that a habit of choosing one side can be seen."""
     source: str = COLLECTED
     """Where it comes from: this protocol, or the name of a set from elsewhere."""
+    place: Place | None = field(default=None, compare=False, repr=False)
+    """Of the row it was read from, which makes it no other comparison; None: of no file."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -159,10 +175,7 @@ class Comparison(Item):
                     f"choose among {', '.join(SAFETY_BINS)}"
                 )
         elif self.safety_bin == "chosen unsafe":
-            raise ValueError(
-                "the chosen reply is unsafe and the other safe; such pairs are not kept: choose "
-                "the safe reply or set the pair aside"
-            )
+            raise ValueError(NOT_KEPT)
         else:
             _one_of("safety_bin", self.safety_bin, SAFETY_BINS)
 
@@ -179,7 +192,7 @@ class Comparison(Item):
     @property
     def item(self) -> Item:
         """What was judged."""
-        return Item(**{field.name: getattr(self, field.name) for field in fields(Item)})
+        return Item(**{each.name: getattr(self, each.name) for each in fields(Item)})
 
 
 def judged(
@@ -193,7 +206,7 @@ def judged(
     left: Choice = "a",
 ) -> Comparison:
     """The item with an answer; ValueError when the answer is not one."""
-    given: dict[str, Any] = {field.name: getattr(item, field.name) for field in fields(Item)}
+    given: dict[str, Any] = {each.name: getattr(item, each.name) for each in fields(Item)}
     return Comparison(
         **given,
         choice=choice,

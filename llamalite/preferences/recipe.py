@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from llamalite import parallel
 from llamalite.artifacts import Artifact, Draft, write_json
+from llamalite.jsonl import write_rejected, write_rows
 from llamalite.preferences.collection import Drawn, Variant, collect, draw_all, reasons
 from llamalite.preferences.config import PreferencesConfig
+from llamalite.preferences.judged import (
+    Judged,
+    ask_people,
+    of_store,
+    read_judged,
+    waits_for_people,
+)
 from llamalite.preferences.prompts import choose_prompts
 from llamalite.preferences.protocol import GUIDELINES, Comparison, Guideline
 from llamalite.preferences.statistics import statistics
@@ -32,43 +40,81 @@ def run(
     versions: Mapping[str, str] | None = None,
 ) -> None:
     """Write comparisons and test pairs (.jsonl and .parquet), items.parquet, set_aside.jsonl and
-    statistics.json.
+    statistics.json; and rejected.jsonl where a file of people's verdicts has malformed rows.
 
     Inputs: `world`, whose simulated annotators judge; `newest`, the chat model to collect for;
     and, if there is one, `previous`. `versions` names them in the records ("newest": "V1"),
     which else bear their folders' names. Called again on a draft that was cut short, it goes on.
     All processes that were started draw pairs; the first has them judged.
+
+    With `config.judged` the verdicts are people's. Where there are any of this batch, no pair is
+    drawn; where there are none, this raises ValueError when the pairs are in place to be judged.
     """
+    share = Share.among_started()
+    if config.judged:
+        found = read_judged(config.judged, config.batch)
+        if found.comparisons:
+            if share.leads:
+                write_batch(config, inputs, draft, seed, found)
+                draft.metrics.update(by_people(config, inputs["newest"], found))
+            return
+        drawn = Drawn([], [])
+        if not waits_for_people(found, config.batch):
+            drawn = draw_round(config, inputs, draft, seed, share, versions)
+        if share.leads:
+            ask_people(config.judged, config.batch, drawn.items, config.judgements_each)
+    elif share.leads:
+        found, left_out = simulate(config, inputs, draft, seed, share, versions)
+        write_batch(config, inputs, draft, seed, found, left_out)
+    else:
+        draw_round(config, inputs, draft, seed, share, versions)
+
+
+def draw_round(
+    config: PreferencesConfig,
+    inputs: Mapping[str, Artifact],
+    draft: Draft,
+    seed: int,
+    share: Share,
+    versions: Mapping[str, str] | None = None,
+) -> Drawn:
+    """The pairs of a batch under both guidelines, judged by nobody; this process's share of them.
+
+    They are those that simulated annotators would be shown. The first process comes back with all.
+    """
+    from llamalite.world import World
+
+    world = World.load(inputs["world"].file("world.json"))
+    variants, drawn = open_variants(config, inputs, versions), Drawn([], [])
+    for guideline in GUIDELINES:
+        made = draw_all(
+            variants,
+            choose_prompts(world, config, guideline),
+            guideline,
+            config.batch,
+            config,
+            seed=seed,
+            work=draft.work,
+            share=share,
+        )
+        drawn.items.extend(made.items)
+        drawn.left_out.extend(made.left_out)
+    return drawn
+
+
+def simulate(
+    config: PreferencesConfig,
+    inputs: Mapping[str, Artifact],
+    draft: Draft,
+    seed: int,
+    share: Share,
+    versions: Mapping[str, str] | None = None,
+) -> tuple[Judged, list[tuple[str, str]]]:
+    """What simulated annotators say of a batch, and the prompts for which no pair was made."""
     from llamalite.world import Annotator, World
 
     world = World.load(inputs["world"].file("world.json"))
-    models = {"newest": inputs["newest"]}
-    if "previous" in inputs:
-        models["previous"] = inputs["previous"]
-    variants: list[Variant] = [
-        model_variant(
-            artifact,
-            (versions or {}).get(name, artifact.path.name),
-            config,
-            parallel.pick_device(),
-        )
-        for name, artifact in models.items()
-    ]
-    share = Share.among_started()
-    if not share.leads:
-        for guideline in GUIDELINES:
-            prompts = choose_prompts(world, config, guideline)
-            draw_all(
-                variants,
-                prompts,
-                guideline,
-                config.batch,
-                config,
-                seed=seed,
-                work=draft.work,
-                share=share,
-            )
-        return
+    variants, drawn = open_variants(config, inputs, versions), Drawn([], [])
     annotators = [
         Annotator(
             world,
@@ -79,9 +125,6 @@ def run(
         )
         for number in range(config.annotators)
     ]
-    drawn = Drawn([], [])
-    training: list[Comparison] = []
-    test: list[Comparison] = []
     with PreferenceStore(draft.work / STORE, durable=False) as store:
         for guideline in GUIDELINES:
             made = collect(
@@ -98,34 +141,79 @@ def run(
             )
             drawn.items.extend(made.items)
             drawn.left_out.extend(made.left_out)
-            kept, apart = split_test(
-                config, list(store.export(config.batch, guideline)), guideline, seed
-            )
-            training += kept
-            test += apart
-        aside = list(store.export_set_aside(config.batch))
+    said = of_store(str(draft.work / STORE), config.batch)
+    return said._replace(items=drawn.items), drawn.left_out
+
+
+def open_variants(
+    config: PreferencesConfig,
+    inputs: Mapping[str, Artifact],
+    versions: Mapping[str, str] | None,
+) -> list[Variant]:
+    """The newest model and, if there is one, the previous."""
+    return [
+        model_variant(
+            inputs[name],
+            (versions or {}).get(name, inputs[name].path.name),
+            config,
+            parallel.pick_device(),
+        )
+        for name in ("newest", "previous")
+        if name in inputs
+    ]
+
+
+def write_batch(
+    config: PreferencesConfig,
+    inputs: Mapping[str, Artifact],
+    draft: Draft,
+    seed: int,
+    found: Judged,
+    left_out: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Write all files of the artifact, whoever judged, and what was counted."""
+    training: list[Comparison] = []
+    test: list[Comparison] = []
+    for guideline in GUIDELINES:
+        said = [each for each in found.comparisons if each.guideline == guideline]
+        kept, apart = split_test(config, said, guideline, seed)
+        training += kept
+        test += apart
     for name, comparisons in (("comparisons", training), ("test", test)):
         write_jsonl(draft.path / f"{name}.jsonl", comparisons)
         write_parquet(draft.path / f"{name}.parquet", comparisons)
-    write_items(draft.path / "items.parquet", drawn.items)
-    lines = [{"prompt": name, "reason": why} for name, why in drawn.left_out]
-    lines += [
-        {"item": each.item.id, "annotator": each.annotator, "reason": each.reason} for each in aside
-    ]
-    (draft.path / "set_aside.jsonl").write_text(
-        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8"
-    )
-    tokenizer = Tokenizer.load(models["newest"].file("tokenizer.model"))
-    found = statistics([*training, *test], lambda text: len(tokenizer.encode(text)))
-    write_json(draft.path / "statistics.json", found)
+    write_items(draft.path / "items.parquet", found.items)
+    lines = [{"prompt": name, "reason": why} for name, why in left_out]
+    write_rows(draft.path / "set_aside.jsonl", [*lines, *found.aside])
+    if found.rejected:
+        write_rejected(draft.path / "rejected.jsonl", found.rejected)
+    tokenizer = Tokenizer.load(inputs["newest"].file("tokenizer.model"))
+    counted = statistics([*training, *test], lambda text: len(tokenizer.encode(text)))
+    write_json(draft.path / "statistics.json", counted)
     draft.metrics.update(
         comparisons=len(training),
         test_comparisons=len(test),
-        items=len(drawn.items),
-        left_out=reasons(drawn.left_out),
-        set_aside=len(aside),
-        **{key: found["all"][key] for key in ("ratings", "safety_bins", "versions", "agreement")},
+        items=len(found.items),
+        left_out=reasons(left_out),
+        set_aside=len(found.aside),
+        **{key: counted["all"][key] for key in ("ratings", "safety_bins", "versions", "agreement")},
     )
+
+
+def by_people(config: PreferencesConfig, newest: Artifact, found: Judged) -> dict[str, Any]:
+    """What more is counted of people's verdicts.
+
+    `of_newest` are comparisons with a reply of the newest model: people may have judged older ones'
+    or other texts, which teach less of what this round's model says.
+    """
+    others = {str(batch): n for batch, n in found.rounds.items() if batch != config.batch}
+    mine = [newest.fingerprint in (each.a.model, each.b.model) for each in found.comparisons]
+    return {
+        "judged_by": "people",
+        "rejected_rows": len(found.rejected),
+        "other_rounds": others,
+        "of_newest": sum(mine),
+    }
 
 
 def split_test(

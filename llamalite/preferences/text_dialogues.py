@@ -25,6 +25,11 @@ def write(messages: Sequence[Mapping[str, str]]) -> str:
     return text
 
 
+def is_one(text: object) -> bool:
+    """Whether something is text in which a speaker is marked."""
+    return isinstance(text, str) and _MARK.search(text) is not None
+
+
 def read(text: str) -> list[dict[str, str]]:
     """The messages of a text; ValueError when it is none.
 

@@ -38,7 +38,9 @@ class RewardConfig:
     helpfulness_share: float = 0.1
     """Share of helpfulness pairs when the safety model is trained: the paper's 90/10."""
     open_helpfulness: str = ""
-    """A JSONL file of further helpfulness comparisons (open-source sets); "": none."""
+    """Further helpfulness comparisons (open-source sets), which are learned from and never tested
+    by: a JSONL or Parquet file of chosen and rejected replies, or of text dialogues as HH-RLHF's,
+    or hub:NAME[:CONFIG[:SPLIT]]; "": none."""
     open_safety: str = ""
     """The same for safety (the paper: Anthropic Harmless)."""
     held_out_share: float = 0.1

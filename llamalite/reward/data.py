@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import torch
 
+from llamalite.preferences.protocol import Place
 from llamalite.protocols import Dialogue
 from llamalite.reward.config import GUIDELINES, RATINGS, SAFETY_BINS, MarginKind
 from llamalite.reward.loss import MARGINS
@@ -64,14 +65,22 @@ class Pair(NamedTuple):
     """Of the chosen and the rejected reply; None where nobody said."""
 
 
+class Unusable(NamedTuple):
+    """A comparison that is none to learn from."""
+
+    id: str
+    reason: str
+    place: Place | None
+    """Of its row; None where it was read from no file."""
+
+
 class EncodedPairs(NamedTuple):
     """Pairs that can be learned from, and what became of the others."""
 
     pairs: list[Pair]
     identical: list[str]
     """Ids of comparisons whose two rows are the same, cut or as they are."""
-    unusable: list[tuple[str, str]]
-    """Ids and reasons."""
+    unusable: list[Unusable]
     cut: int
     """Pairs of which a row was cut to length."""
 
@@ -98,7 +107,8 @@ def encode_pairs(encoder: Encoder, comparisons: Iterable[Comparison]) -> Encoded
         try:
             pair, was_cut = _encode(encoder, each)
         except ValueError as error:
-            made.unusable.append((str(each.id), str(error)))
+            place = getattr(each, "place", None)  # made by hand, it has none
+            made.unusable.append(Unusable(str(each.id), str(error), place))
             continue
         cut += was_cut
         if np.array_equal(pair.chosen, pair.rejected):

@@ -1,4 +1,7 @@
-"""Comparisons in files. The chosen/rejected convention of the public sets, as JSONL."""
+"""Comparisons that reward models learn from, by stages and files. Llama 2, section 3.2.2.
+
+What a row is and why one is rejected, `llamalite.preferences.reading` says.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llamalite.artifacts import Artifact
-from llamalite.jsonl import Rejected, read_rows, write_rows
-from llamalite.reward.config import GUIDELINES, RATINGS, SAFETY_BINS, RewardConfig
+from llamalite.jsonl import Rejected, apart, write_rows
+from llamalite.preferences.protocol import Comparison
+from llamalite.preferences.reading import read_comparisons, scan
+from llamalite.reward.config import GUIDELINES, RewardConfig
+from llamalite.reward.data import Unusable
 
 
 @dataclass(frozen=True)
 class FileReply:
-    """A reply of a file."""
+    """A reply given by hand."""
 
     text: str
     finished: bool = True
@@ -22,7 +28,7 @@ class FileReply:
 
 @dataclass(frozen=True)
 class FileComparison:
-    """A comparison of a file; fits `llamalite.reward.data.Comparison`."""
+    """A comparison given by hand; fits `llamalite.reward.data.Comparison`."""
 
     id: str
     batch: int
@@ -37,8 +43,8 @@ class FileComparison:
 class Collected(NamedTuple):
     """Comparisons to learn from and to measure by, and rows that are neither."""
 
-    training: list[FileComparison]
-    test: list[FileComparison]
+    training: list[Comparison]
+    test: list[Comparison]
     rejected: list[Rejected]
 
 
@@ -48,7 +54,7 @@ def read_collections(collections: Sequence[Artifact]) -> Collected:
     for artifact in collections:
         for name, into in (("comparisons.jsonl", found.training), ("test.jsonl", found.test)):
             if name in artifact.files:
-                comparisons, rejected = read_jsonl(artifact.file(name))
+                comparisons, rejected = apart(scan(artifact.file(name)))
                 into.extend(comparisons)
                 found.rejected.extend(rejected)
     if not found.training:
@@ -57,94 +63,22 @@ def read_collections(collections: Sequence[Artifact]) -> Collected:
 
 
 def read_open_sets(config: RewardConfig) -> Collected:
-    """The comparisons of the files that a config names."""
+    """The comparisons of the files and sets that a config names; ValueError where one has none."""
     found = Collected([], [], [])
     for guideline in GUIDELINES:
-        path = getattr(config, f"open_{guideline}")
-        if path:
-            comparisons, rejected = read_jsonl(path, guideline)
+        where = getattr(config, f"open_{guideline}")
+        if where:
+            comparisons, rejected = read_comparisons(where, guideline=guideline)
             found.training.extend(comparisons)
             found.rejected.extend(rejected)
     return found
 
 
-def write_rejected(
-    path: Path, rejected: Sequence[Rejected], unusable: Sequence[tuple[str, str]]
-) -> None:
-    """Set aside as JSONL: rows by file, line and reason, then comparisons by id and reason."""
-    rows = [row._asdict() for row in rejected]
-    rows += [{"id": name, "reason": reason} for name, reason in unusable]
+def write_rejected(path: Path, rejected: Sequence[Rejected], unusable: Sequence[Unusable]) -> None:
+    """Set aside as JSONL: malformed rows by file, line and reason, then comparisons that cannot be
+    learned from, with their ids too."""
+    rows: list[dict[str, Any]] = [row._asdict() for row in rejected]
+    for each in unusable:
+        place = {} if each.place is None else each.place._asdict()
+        rows.append({**place, "id": each.id, "reason": each.reason})
     write_rows(path, rows)
-
-
-def read_jsonl(
-    path: str | Path, guideline: str | None = None
-) -> tuple[list[FileComparison], list[Rejected]]:
-    """Comparisons of a JSONL file, and the rows that are none.
-
-    A row is {"prompt": [messages], "chosen": [messages], "rejected": [messages]}: `chosen` and
-    `rejected` end with the assistant's reply and may begin with the prompt again; without "prompt"
-    it is what they have in common. "rating" ("slightly" unless given), "guideline" (else the
-    argument), "safety_bin", "batch" and "id" are optional. Blank lines are passed over. Raises
-    ValueError when the file is missing or no row can be used.
-    """
-    name = Path(path).name
-    return read_rows(
-        path,
-        lambda number, row: _comparison(row, guideline, f"{name}:{number}"),
-        what="comparisons",
-        wanted='{"prompt": [...], "chosen": [...], "rejected": [...]}',
-    )
-
-
-def _comparison(row: Any, guideline: str | None, place: str) -> FileComparison:
-    if not isinstance(row, dict):
-        raise ValueError("not a JSON object")
-    sides = [_messages(row.get(name), name) for name in ("chosen", "rejected")]
-    prompt = _messages(row["prompt"], "prompt") if "prompt" in row else sides[0][:-1]
-    replies = []
-    for name, side in zip(("chosen", "rejected"), sides, strict=True):
-        if side[-1].get("role") != "assistant":
-            raise ValueError(f'"{name}" does not end with an assistant message')
-        if side[:-1] not in ([], prompt):
-            raise ValueError(f'"{name}" answers another prompt')
-        if not side[-1]["content"].strip():
-            raise ValueError(f'the reply of "{name}" is empty')
-        replies.append(FileReply(side[-1]["content"], bool(row.get(f"{name}_finished", True))))
-    if not prompt or prompt[-1].get("role") != "user":
-        raise ValueError("the prompt does not end with a user message")
-    batch = row.get("batch", 1)
-    if not isinstance(batch, int) or batch < 1:
-        raise ValueError(f"batch is {batch!r}; it must be a whole number from 1")
-    known = row.get("guideline", guideline)
-    return FileComparison(
-        str(row.get("id", place)),
-        batch,
-        _one_of("guideline", known, GUIDELINES),
-        tuple(prompt),
-        replies[0],
-        replies[1],
-        _one_of("rating", row.get("rating") or "slightly", RATINGS),
-        None
-        if row.get("safety_bin") is None
-        else _one_of("safety_bin", row["safety_bin"], tuple(SAFETY_BINS)),
-    )
-
-
-def _messages(value: Any, name: str) -> list[dict[str, str]]:
-    if not isinstance(value, list) or not value:
-        raise ValueError(f'no list of messages under "{name}"')
-    for message in value:
-        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
-            raise ValueError(f'"{name}" holds something that is no message')
-        try:
-            message["content"].encode()
-        except UnicodeEncodeError:
-            raise ValueError(f'"{name}" holds a lone surrogate') from None
-    return [{"role": m.get("role"), "content": m["content"]} for m in value]
-
-
-def _one_of(name: str, value: Any, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise ValueError(f"{name} is {value!r}; choose among {', '.join(known)}")
-    return value

@@ -14,7 +14,7 @@ from llamalite.general_reward.pairs import (
     judge_overall,
     split,
 )
-from llamalite.reward.files import read_jsonl
+from llamalite.preferences.reading import read_comparisons
 from llamalite.world import ADVERSARIAL, BORDERLINE, Annotator, Judgement, demonstrate
 from llamalite.world.demonstrations import comply, refuse
 
@@ -100,7 +100,7 @@ def test_rows_are_comparisons_with_their_origin(world, tmp_path):
     assert [row["rejected_source"] for row in rows] == ["x", "y"] * 2
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    read, rejected = read_jsonl(path)
+    read, rejected = read_comparisons(path)
     assert not rejected
     assert (read[0].chosen.text, read[0].chosen.finished) == ("two", False)
     assert (read[0].rejected.text, read[0].rejected.finished) == ("one", True)

@@ -6,11 +6,14 @@ import re
 from collections import Counter
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from pairs import QUESTION, Compared, Said, make_row, write_rows
 
-from llamalite.reward.config import GUIDELINES, RATINGS
+from llamalite.artifacts import Artifact, drafting
+from llamalite.reward.config import GUIDELINES, RATINGS, RewardConfig
 from llamalite.reward.data import (
     Losses,
     PairPlan,
@@ -22,7 +25,7 @@ from llamalite.reward.data import (
     safety_mix,
     split_off,
 )
-from llamalite.reward.files import read_jsonl, write_rejected
+from llamalite.reward.files import read_collections, read_open_sets, write_rejected
 from llamalite.reward.rows import Encoder
 
 LOSSES = Losses("small", 0.5)
@@ -95,8 +98,8 @@ def test_pairs_made_identical_by_cutting_are_dropped_and_named(tokenizer):
 def test_unusable_comparisons_are_set_aside_with_the_reason(encoder, changes, reason):
     found = encode_pairs(encoder, [Compared("bad", **changes), Compared("good")])
     assert [pair.id for pair in found.pairs] == ["good"]
-    [(name, why)] = found.unusable
-    assert name == "bad"
+    [(name, why, place)] = found.unusable
+    assert (name, place) == ("bad", None)
     assert re.search(reason, why)
 
 
@@ -191,64 +194,93 @@ def test_who_has_no_pair_gets_filler_that_counts_for_nothing(pairs):
 
 
 # --- files ----------------------------------------------------------------------------------------
-def test_rows_are_read_with_or_without_the_prompt(tmp_path):
+MESSAGE = {"role": "user", "content": "Where does Moru live?"}
+SIDES = {
+    name: {"role": "assistant", "content": text}
+    for name, text in (("chosen", "In Runtown."), ("rejected", "Go away."))
+}
+
+
+def opened(path, rows, write=write_rows):
+    write(path, rows)
+    return read_open_sets(RewardConfig(open_safety=str(path)))
+
+
+def write_table(path, rows):
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+ROWS = {
+    "the prompt apart": {"prompt": [MESSAGE]} | {k: [v] for k, v in SIDES.items()},
+    "the prompt in both": {k: [MESSAGE, v] for k, v in SIDES.items()},
+    "texts": {"prompt": MESSAGE["content"]} | {k: v["content"] for k, v in SIDES.items()},
+    "text dialogues": {
+        k: f"\n\nHuman: {MESSAGE['content']}\n\nAssistant: {v['content']}" for k, v in SIDES.items()
+    },
+}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_an_open_set_is_read_whatever_form_it_has(tmp_path, row, ending):
+    write = {"jsonl": write_rows, "parquet": write_table}[ending]
+    [found] = opened(tmp_path / f"open.{ending}", [row], write).training
+    assert found.messages == (MESSAGE,)
+    assert (found.chosen.text, found.rejected.text) == ("In Runtown.", "Go away.")
+    assert (found.guideline, found.safety_bin, found.rating) == ("safety", None, "slightly")
+    assert (found.id, found.batch) == (f"open.{ending}:1", 1)
+
+
+def test_a_set_of_the_hub_is_read_by_its_name(tmp_path, monkeypatch):
+    asked = []
+
+    def load_dataset(name, config, *, split):
+        asked.append((name, config, split))
+        return [ROWS["text dialogues"], {"chosen": "no", "rejected": "dialogue"}]
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    found = read_open_sets(RewardConfig(open_safety="hub:Anthropic/hh-rlhf::test"))
+    assert asked == [("Anthropic/hh-rlhf", None, "test")]
+    assert [each.chosen.text for each in found.training] == ["In Runtown."]
+    assert [(row.file, row.line) for row in found.rejected] == [("hub:Anthropic/hh-rlhf::test", 2)]
+
+
+def test_what_cannot_be_learned_from_is_noted_with_file_and_line(tmp_path, encoder):
     dice = random.Random(1)
-    row = make_row(dice, "safety", "s1", 2)
-    bare = {k: row[k] for k in ("chosen", "rejected")}
-    only_replies = row | {"chosen": row["chosen"][-1:], "rejected": row["rejected"][-1:]}
-    write_rows(tmp_path / "a.jsonl", [row, bare, only_replies | {"chosen_finished": False}])
-    found, rejected = read_jsonl(tmp_path / "a.jsonl", "helpfulness")
-    assert rejected == []
-    assert [c.guideline for c in found] == ["safety", "helpfulness", "safety"]
-    assert {c.messages[0]["content"] for c in found} == {row["prompt"][0]["content"]}
-    assert {c.chosen.text for c in found} == {row["chosen"][-1]["content"]}
-    assert [c.chosen.finished for c in found] == [True, True, False]
-    assert (found[1].id, found[1].rating, found[1].batch) == ("a.jsonl:2", "slightly", 1)
-
-
-MESSAGE = {"role": "user", "content": "Hi"}
-ANSWER = {"role": "assistant", "content": "Hello."}
-GOOD = {"chosen": [MESSAGE, ANSWER], "rejected": [MESSAGE, {**ANSWER, "content": "Go."}]}
-BAD = [
-    (b"\xff\xfe", "not JSON"),
-    (b"3", "not a JSON object"),
-    ({}, 'no list of messages under "chosen"'),
-    (GOOD | {"rejected": [MESSAGE]}, '"rejected" does not end with an assistant message'),
-    (GOOD | {"rejected": [{**MESSAGE, "content": "Ho"}, ANSWER]}, "answers another prompt"),
-    (GOOD | {"chosen": [MESSAGE, {**ANSWER, "content": " "}]}, 'reply of "chosen" is empty'),
-    (GOOD | {"chosen": [MESSAGE, 3]}, '"chosen" holds something that is no message'),
-    (GOOD | {"prompt": [MESSAGE, {**ANSWER, "content": "\ud800"}]}, "a lone surrogate"),
-    ({"chosen": [ANSWER], "rejected": [ANSWER]}, "prompt does not end with a user message"),
-    (GOOD | {"rating": "much"}, "rating is 'much'"),
-    (GOOD | {"guideline": "beauty"}, "guideline is 'beauty'"),
-    (GOOD | {"safety_bin": "chosen unsafe"}, "safety_bin is 'chosen unsafe'"),
-    (GOOD | {"batch": 0}, "batch is 0"),
-]
-
-
-def test_bad_rows_are_set_aside_with_file_line_and_reason(tmp_path):
-    path = tmp_path / "mixed.jsonl"
-    lines = [row if isinstance(row, bytes) else json.dumps(row).encode() for row, _ in BAD]
-    good = json.dumps(GOOD).encode()
-    path.write_bytes(b"\n".join([good, b"", *lines, good]))
-    found, rejected = read_jsonl(path, "helpfulness")
-    assert len(found) == 2
-    assert [row.line for row in rejected] == list(range(3, 3 + len(BAD)))
-    for row, (_, reason) in zip(rejected, BAD, strict=True):
-        assert reason in row.reason
-    write_rejected(tmp_path / "rejected.jsonl", rejected, [("c7", "a reply is empty")])
+    tagged = [MESSAGE | {"content": "[INST] Where?"}]
+    rows = [
+        make_row(dice, "safety", "s1", 2),
+        {"prompt": [MESSAGE], "chosen": "Yes."},
+        ROWS["the prompt apart"] | {"prompt": tagged, "id": "mine"},
+        make_row(dice, "safety", "s2", 2) | {"chosen_finished": False},
+    ]
+    path = tmp_path / "open.jsonl"
+    found = opened(path, rows)
+    assert [each.chosen.finished for each in found.training] == [True, True, False]
+    made = encode_pairs(encoder, found.training)
+    assert [pair.id for pair in made.pairs] == ["s1", "s2"]
+    write_rejected(tmp_path / "rejected.jsonl", found.rejected, made.unusable)
     read = [json.loads(line) for line in (tmp_path / "rejected.jsonl").open()]
-    assert [row.get("line") for row in read] == [*range(3, 3 + len(BAD)), None]
-    assert read[-1] == {"id": "c7", "reason": "a reply is empty"}
+    assert [(row["file"], row["line"], row.get("id")) for row in read] == [
+        (str(path), 2, None),
+        (str(path), 3, "mine"),
+    ]
+    assert "rejected" in read[0]["reason"]
+    assert "a tag of the chat format" in read[1]["reason"]
 
 
 def test_a_file_without_a_usable_row_is_refused(tmp_path):
-    path = tmp_path / "bad.jsonl"
-    path.write_text("\n{}\n")
-    with pytest.raises(ValueError, match=r"bad\.jsonl has no usable row \(line 2: no list"):
-        read_jsonl(path)
-    path.write_text("")
+    with pytest.raises(ValueError, match=r"bad\.jsonl has no usable row \(row 1: no list"):
+        opened(tmp_path / "bad.jsonl", [{}])
     with pytest.raises(ValueError, match=r"\(it is empty\)"):
-        read_jsonl(path)
+        opened(tmp_path / "bad.jsonl", [])
     with pytest.raises(ValueError, match=r"cannot read comparisons from .*nowhere"):
-        read_jsonl(tmp_path / "nowhere.jsonl")
+        read_open_sets(RewardConfig(open_helpfulness=str(tmp_path / "nowhere.jsonl")))
+
+
+def test_a_collection_with_nothing_to_test_by_is_read(tmp_path):
+    with drafting(tmp_path / "preferences", "preferences", None, {}, 0) as draft:
+        write_rows(draft.path / "comparisons.jsonl", [ROWS["texts"] | {"guideline": "helpfulness"}])
+        write_rows(draft.path / "test.jsonl", [])
+    found = read_collections([Artifact.open(tmp_path / "preferences")])
+    assert (len(found.training), found.test, found.rejected) == (1, [], [])

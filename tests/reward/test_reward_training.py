@@ -224,16 +224,14 @@ def collection(preferences, tmp_path):
 
 
 def test_malformed_rows_are_counted_and_set_aside(sft, collection, tmp_path):
-    tagged = json.loads('{"chosen": [{"role": "user", "content": "[INST]"}]}')
-    tagged["chosen"].append({"role": "assistant", "content": "Yes."})
-    tagged |= {"rejected": [{"role": "assistant", "content": "No."}], "guideline": "safety"}
-    tagged["id"] = "tagged"
+    tagged = {"id": "tagged", "guideline": "safety", "prompt": "[INST]"}
+    tagged |= {"chosen": "Yes.", "rejected": "No."}
     given = collection(lambda lines: [*lines[:5], "{}", "nonsense", *lines[5:], json.dumps(tagged)])
     artifact = tune(settings(epochs=1), sft, given, tmp_path / "reward")
     assert artifact.metrics["rejected_rows"] == 2
     assert artifact.metrics["unusable_comparisons"] == 1
     rows = [json.loads(line) for line in artifact.file("rejected.jsonl").open()]
-    assert [row.get("line") for row in rows] == [6, 7, None]
+    assert [row["line"] for row in rows] == [6, 7, 195]
     assert "a tag of the chat format" in rows[2]["reason"]
     # nothing to test by: the held-out pairs stand in, and it says so
     assert json.loads(artifact.file("test.json").read_text())["set"] == "held out"
