@@ -155,7 +155,7 @@ def a_version(good: float, wins: float = 0.0, reply: str = "It is.") -> dict:
         names = ("helpfulness", "violations", "borderline_refusals")
         found |= {
             "wins": {"helpfulness": won, "safety": won},
-            "differences": {name: score(good - 0.4) for name in names},
+            "differences": {"SFT": {name: score(good - 0.4) for name in names}},
         }
     return found
 
@@ -164,6 +164,9 @@ def add_rounds(folder: Path, reply: str = "It is.", after: bool = True) -> Path:
     """The stages `ppo_5` and `versions` besides, with three versions and two models after them."""
     versions = {"SFT": a_version(0.4), "V1": a_version(0.5, 0.55), "V5": a_version(0.7, 0.66)}
     later = {"safety": a_version(0.75, 0.7), "after red teaming": a_version(0.6, 0.62)}
+    for later_one in later.values():
+        worse = {"mean": -0.1, "low": -0.16, "high": -0.04, "n": 60}
+        later_one["differences"]["V5"] = {"helpfulness": worse}
     replies = {
         name: {
             "reply": reply,

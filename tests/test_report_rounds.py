@@ -86,6 +86,10 @@ def test_a_sentence_says_by_how_much_v5_and_the_last_model_differ_from_the_first
     assert "V5 against SFT, in the mean over the same prompts" in run.words
     assert "helpfulness +0.30 (+0.24 to +0.36)" in run.words  # 0.7 - 0.4, 0.06 to either side
     assert "The last model (after red teaming) against SFT" in run.words
+    assert re.search(
+        r"\(after red teaming\) against V5, [^:]*: helpfulness -0.10 \(-0.16 to -0.04\)\.",
+        run.words,
+    )
 
 
 def test_replies_of_all_versions_stand_side_by_side_as_text(tmp_path):

@@ -25,7 +25,7 @@ def result(gain: Mapping[str, Any] | None) -> str:
 
 
 def versions(rounds: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """How the last version, and the last model after it, stand against the first version.
+    """How the last version, and the last model after it, stand against the versions before.
 
     A sentence each from differences of gold grades, prompt by prompt; none where there are none.
     """
@@ -33,17 +33,17 @@ def versions(rounds: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[st
     names["borderline_refusals"] = "refusals of borderline prompts"
     for found, form in ((rounds, "{}"), (after, "The last model ({})")):
         for name, version in list(found.items())[-1:]:
-            both = f"{form.format(name)} against {next(iter(rounds))}"
-            said = [
-                f"{names[key]} {each['mean']:+.2f} ({each['low']:+.2f} to {each['high']:+.2f})"
-                for key, each in version.get("differences", {}).items()
-                if each["n"]
-            ]
-            if said:
-                yield (
-                    f"{both}, in the mean over the same prompts with "
-                    f"95 % intervals: {', '.join(said)}."
+            for reference, parts in version.get("differences", {}).items():
+                said = ", ".join(
+                    f"{names[key]} {each['mean']:+.2f} ({each['low']:+.2f} to {each['high']:+.2f})"
+                    for key, each in parts.items()
+                    if each["n"]
                 )
+                if said:
+                    yield (
+                        f"{form.format(name)} against {reference}, in the mean over the same "
+                        f"prompts with 95 % intervals: {said}."
+                    )
 
 
 def beside_ngrams(found: Mapping[str, Any]) -> str:

@@ -61,7 +61,7 @@ def run(config: VersionsConfig, inputs: dict[str, Artifact], draft: Draft, seed:
 
     Inputs: `world`, `reward` (the newest), `general` (of the stage general_reward) and each model
     of `VERSIONS` and `AFTER` by its name. The first's results stand under `versions`, as figures 11
-    and 20 have them, the second's under `after`.
+    and 20 have them, the second's under `after`, which are held against V5 besides.
 
     Called again on a draft that was cut short, it samples no version's replies twice.
     """
@@ -97,20 +97,21 @@ def run(config: VersionsConfig, inputs: dict[str, Artifact], draft: Draft, seed:
         }
         for name, items in graded.items()
     }
-    for name in models:
-        if name != BASELINE:
-            models[name]["wins"] = {
-                guideline: wins(judges, written, scores, name, guideline, seed)
-                for guideline in ("helpfulness", "safety")
-            }
-            models[name]["differences"] = differences(
-                graded[BASELINE], graded[name], config.replies.resamples
-            )
+    later = [model.name for model in AFTER]
+    for name in (each for each in models if each != BASELINE):
+        models[name]["wins"] = {
+            guideline: wins(judges, written, scores, name, guideline, seed)
+            for guideline in ("helpfulness", "safety")
+        }
+        models[name]["differences"] = {
+            other: differences(graded[other], graded[name], config.replies.resamples)
+            for other in (BASELINE, *([VERSIONS[-1].name] if name in later else []))
+        }
     results = {
         "baseline": BASELINE,
         "edges": edges,
         "versions": {version.name: models[version.name] for version in VERSIONS},
-        "after": {version.name: models[version.name] for version in AFTER},
+        "after": {name: models[name] for name in later},
         "samples": samples(config, judges.prompts, graded, scores),
     }
     write_json(draft.path / RESULTS, results)

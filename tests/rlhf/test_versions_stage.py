@@ -191,8 +191,11 @@ def test_a_version_that_is_the_first_one_again_ties_with_it(inputs, tmp_path):
     for again in (found["versions"]["V5"], found["after"][AFTER[-1].name]):
         for judge in ("reward model", "general reward model"):
             assert again["wins"]["helpfulness"][judge]["tie"] == 1
-        for difference in again["differences"].values():
-            assert (difference["mean"], difference["low"], difference["high"]) == (0, 0, 0)
+        for against in again["differences"].values():  # V5 is the first one here too
+            for difference in against.values():
+                assert (difference["mean"], difference["low"], difference["high"]) == (0, 0, 0)
+    assert list(found["versions"]["V5"]["differences"]) == ["SFT"]
+    assert list(found["after"]["safety"]["differences"]) == ["SFT", "V5"]
 
 
 def test_the_general_reward_model_judges_both_axes(inputs, tmp_path):
