@@ -54,7 +54,7 @@ def test_pairs_are_from_outside_the_loop(inputs, world, tmp_path):
     kinds = {row["kind"] for row in rows}
     assert {"adversarial", "borderline"} < kinds
     fresh = [
-        [dict(message) for message in world.prompt(kind, 80_000 + i, "train").messages]
+        [dict(message) for message in world.prompt(kind, 85_000 + i, "train").messages]
         for kind in (*world.kinds, "adversarial", "borderline")
         for i in range(CONFIG.pairs)
     ]
