@@ -86,7 +86,7 @@ class Drawing:
         stream = io.StringIO()
         with style():
             self.figure.savefig(stream, format="svg", metadata=dict.fromkeys(_SVG_METADATA))
-        return _inline(stream.getvalue(), self.alt)
+        return _inline(stream.getvalue(), self.alt, self.title)
 
     def png(self, dark: bool = False, dpi: int = 200) -> bytes:
         """PNG bytes on white, or on near black."""
@@ -164,14 +164,17 @@ def pair(estimate: Estimate | None) -> str:
     return f"{estimate['mean']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f})"
 
 
-def _inline(svg: str, alt: str) -> str:
-    """Matplotlib's SVG file as an element of a page: own ids, page's font and ink, alt text."""
+def _inline(svg: str, alt: str, title: str) -> str:
+    """Matplotlib's SVG file as an element of a page: own ids, page's font and ink, alt text.
+
+    Two drawings of the same numbers on one page, told apart by their titles, share no id.
+    """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"(font: [\d.]+px|font-family:) '[^;\"]*", r"\1 system-ui, sans-serif", svg)
     svg = svg.replace(INK, "currentColor").replace("xlink:href", "href")
-    mark = "f" + sha256((alt + svg).encode()).hexdigest()[:8]
+    mark = "f" + sha256((title + alt + svg).encode()).hexdigest()[:8]
     svg = re.sub(r'\bid="', f'id="{mark}-', svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\1{mark}-", svg)
     described = f'role="img" aria-label="{escape(alt)}" style="width:100%;height:auto"'

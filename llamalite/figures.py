@@ -229,7 +229,7 @@ def scores_by_kind(
                 if kind in scores:
                     _dot(axes, place + offset, scores[kind], number, name if place == 0 else None)
         _rows(axes, kinds)
-        axes.set_xlim(*limits)
+        axes.set_xlim(limits[0] - 0.02, limits[1] + 0.02)  # whole markers at both ends
         axes.set_xlabel(label)
         axes.grid(axis="x")
         _legend_above(axes, len(models))

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from llamalite.evaluation.config import EvaluateConfig
 from llamalite.presets import RunPreset
 from llamalite.rlhf.rounds import FIRST_WITH_ALL, ROUNDS
+from llamalite.rlhf.versions import AFTER, VERSIONS
 from llamalite.sft.config import SFTConfig
 
 MOST_MINUTES = 60
@@ -196,22 +197,6 @@ def _ppo(preset: RunPreset, _: int) -> Work:
     return (rollout + scored + learned).times(config.iterations)
 
 
-def _general_reward(preset: RunPreset, _: int) -> Work:
-    config = preset.general_reward
-    training = Work(
-        learned=2.0 * config.pairs * _dialogue(preset),
-        updates=math.ceil(config.pairs / config.training.batch_size),
-    )
-    return _replies(config.pairs, 256, config.max_new_tokens).times(2) + training
-
-
-def _versions(preset: RunPreset, _: int) -> Work:
-    config = preset.versions.replies
-    prompts = _asked(config)
-    scored = Work(read=3.0 * prompts * _dialogue(preset))
-    return (_replies(prompts, config.batch_size, config.max_new_tokens) + scored).times(ROUNDS + 2)
-
-
 def _ghost_attention(preset: RunPreset, _: int) -> Work:
     config = preset.ghost_attention
     questions = config.dialogues * config.turns
@@ -248,6 +233,24 @@ def _red_team(preset: RunPreset, _: int) -> Work:
     return attacks + drawn + learned
 
 
+def _general_reward(preset: RunPreset, _: int) -> Work:
+    config = preset.general_reward
+    training = Work(
+        learned=2.0 * config.pairs * _dialogue(preset),
+        updates=math.ceil(config.pairs / config.training.batch_size),
+    )
+    return _replies(config.pairs, 256, config.max_new_tokens).times(2) + training
+
+
+def _versions(preset: RunPreset, _: int) -> Work:
+    config = preset.versions.replies
+    prompts = _asked(config)
+    scored = Work(read=3.0 * prompts * _dialogue(preset))
+    return (_replies(prompts, config.batch_size, config.max_new_tokens) + scored).times(
+        len(VERSIONS) + len(AFTER)
+    )
+
+
 _BY_ROUND = ("preferences", "reward", "rejection_sampling")
 _KINDS: dict[str, Callable[[RunPreset, int], Work]] = {
     "pretrain": _pretrain,
@@ -257,9 +260,9 @@ _KINDS: dict[str, Callable[[RunPreset, int], Work]] = {
     "reward": _reward,
     "rejection_sampling": _rejection_sampling,
     "ppo": _ppo,
-    "general_reward": _general_reward,
-    "versions": _versions,
     "ghost_attention": _ghost_attention,
     "safety": _safety,
     "red_team": _red_team,
+    "general_reward": _general_reward,
+    "versions": _versions,
 }

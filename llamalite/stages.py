@@ -2,7 +2,8 @@
 
 A stage is a row: its name, the paper's section, what it reads, and the recipe that does the work. A
 later stage of the paper is one more row and one more folder. The rounds V1 to V5 repeat the same
-stages on the newest model; a round's stages bear its number.
+stages on the newest model; a round's stages bear its number. The comparison of all models comes
+last, so that what is done to the last version is measured too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from llamalite.presets import RunPreset
 from llamalite.rlhf.rounds import ROUNDS, of_round, version_stage
-from llamalite.rlhf.versions import VERSIONS, WITHOUT_PPO
+from llamalite.rlhf.versions import AFTER, VERSIONS, WITHOUT_PPO
 
 
 @dataclass(frozen=True)
@@ -163,26 +164,6 @@ STAGES: tuple[Stage, ...] = (
     ),
     *(stage for number in range(1, ROUNDS + 1) for stage in round_stages(number)),
     Stage(
-        name="general_reward",
-        section="3.4.1",
-        summary="train a general reward model outside the loop, only to score the versions by",
-        inputs=reads("world", "pretrain", chat=version_stage(0)),
-        recipe="llamalite.general_reward.recipe",
-        files=("data",),
-    ),
-    Stage(
-        name="versions",
-        section="3.4",
-        summary="compare SFT and V1 to V5 on the same prompts",
-        inputs=reads(
-            "world",
-            reward=f"reward_{ROUNDS}",
-            general="general_reward",
-            **{version.name: version.stage for version in VERSIONS},
-        ),
-        recipe="llamalite.rlhf.recipe",
-    ),
-    Stage(
         name="ghost_attention",
         section="3.3",
         summary="make instructions hold through a dialogue",
@@ -208,6 +189,26 @@ STAGES: tuple[Stage, ...] = (
         ),
         recipe="llamalite.red_teaming.recipe",
         files=("transcripts",),
+    ),
+    Stage(
+        name="general_reward",
+        section="3.4.1",
+        summary="train a general reward model outside the loop, only to score the models by",
+        inputs=reads("world", "pretrain", chat=version_stage(0)),
+        recipe="llamalite.general_reward.recipe",
+        files=("data",),
+    ),
+    Stage(
+        name="versions",
+        section="3.4",
+        summary="compare all chat models, SFT to the last, on the same prompts",
+        inputs=reads(
+            "world",
+            reward=f"reward_{ROUNDS}",
+            general="general_reward",
+            **{version.name: version.stage for version in (*VERSIONS, *AFTER)},
+        ),
+        recipe="llamalite.rlhf.recipe",
     ),
 )
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from llamalite.artifacts import Artifact, peak_memory_bytes
@@ -20,7 +21,6 @@ HEADLINES: dict[str, tuple[str, ...]] = {
     "sft": ("examples", "held_out_loss_before", "held_out_loss"),
     "reward": (
         "pairs",
-        "dropped_identical",
         "helpfulness_significantly",
         "helpfulness_slightly",
         "safety_significantly",
@@ -53,6 +53,10 @@ HEADLINES: dict[str, tuple[str, ...]] = {
 """Kind of stage to the metrics shown when one ends, in this order; of other kinds all that are a
 number or a word. The manifest has every one."""
 
+LEFT_OUT = ("rejected_rows", "unusable_comparisons", "dropped_unusable", "dropped_identical")
+"""Metrics that count what a stage could not learn from, of any kind: shown when above 0, so that
+nobody trains on less than was given without being told."""
+
 
 class TerminalEvents(Events):
     """Prints a run's progress as tables and lines; plain text where the output is no terminal."""
@@ -81,9 +85,17 @@ class TerminalEvents(Events):
         numbers = "  ".join(
             f"{name} {_short(metrics[name])}"
             for name in HEADLINES.get(stage.kind, metrics)
-            if isinstance(metrics.get(name), int | float | str)
+            if isinstance(metrics.get(name), int | float | str) and name not in LEFT_OUT
         )
-        self.console.print(f"[green]done[/] {stage.name} in {clock(seconds)}  [dim]{numbers}[/]")
+        lost = "  ".join(f"{name} {metrics[name]}" for name in LEFT_OUT if metrics.get(name))
+        self.console.print(
+            f"[green]done[/] {stage.name} in {clock(seconds)}  [dim]{numbers}[/]"
+            + f"  [yellow]{lost}[/]" * bool(lost)
+        )
+        if lost and "rejected.jsonl" in artifact.files:
+            self.noticed(
+                f"rows that could not be used: {escape(str(artifact.path))}/rejected.jsonl"
+            )
 
     def noticed(self, message: str) -> None:
         self.console.print(f"[yellow]note[/] {message}", soft_wrap=True)

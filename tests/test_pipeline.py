@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from llamalite import pipeline, stages, terminal
-from llamalite.artifacts import Artifact
+from llamalite.artifacts import Artifact, drafting
 from llamalite.pipeline import Events, run_one, run_stages
 from llamalite.presets import get_preset
 from llamalite.processes import Group
@@ -119,6 +119,22 @@ def test_a_stage_that_ends_shows_its_headline_and_one_without_all_its_metrics(
         terminal.TerminalEvents(console).finished(stages.STAGES[1], tree)
         shown.append(console.file.getvalue().partition(" s  ")[2].strip())
     assert shown == ["height 3.142  leaves 1000  birds two", "leaves 1000  birds two"]
+
+
+@pytest.mark.parametrize("kind", ["reward", "general_reward", "red_team", "sft"])
+@pytest.mark.parametrize("lost", [0, 3])
+def test_rows_that_were_left_out_are_counted_when_a_stage_ends(tmp_path, kind, lost):
+    with drafting(tmp_path / kind, kind, SeedConfig("acorn"), {}, 0) as draft:
+        draft.metrics.update(rejected_rows=lost, unusable_comparisons=2 * lost, pairs=40)
+        if lost:
+            (draft.path / "rejected.jsonl").write_text("{}\n")
+    console = Console(file=io.StringIO(), width=200)
+    stage = Stage(kind, "", "", {}, "")
+    terminal.TerminalEvents(console).finished(stage, Artifact.open(tmp_path / kind))
+    said = console.file.getvalue()
+    assert ("rejected_rows 3  unusable_comparisons 6" in said) == bool(lost)
+    assert ("rejected.jsonl" in said) == bool(lost)
+    assert "rejected_rows 0" not in said
 
 
 def test_one_stage_uses_the_inputs_that_stand_and_says_how_they_differ(tmp_path):

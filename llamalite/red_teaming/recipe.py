@@ -37,7 +37,7 @@ from llamalite.red_teaming.campaign import (
     successes,
 )
 from llamalite.red_teaming.config import RedTeamConfig
-from llamalite.rlhf.versions import VERSIONS, WITHOUT_PPO
+from llamalite.rlhf.versions import SAFE, TUNED, VERSIONS, WITHOUT_PPO
 from llamalite.safety.false_refusals import share
 from llamalite.safety.recipe import distil, replay, tune
 from llamalite.text.chat import encode_prompt
@@ -45,8 +45,6 @@ from llamalite.text.tokenizer import Tokenizer
 
 RESULTS = "red_team.json"
 POLICY = "policy"
-SAFE, TUNED = "safety", "after red teaming"
-"""What the report calls the safety-tuned model, and that tuned on what was found."""
 CANDIDATES: tuple[str, ...] = (
     *(version.name for version in VERSIONS if version.name != WITHOUT_PPO),
     POLICY,

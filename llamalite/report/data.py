@@ -14,7 +14,7 @@ from llamalite.evaluation.bootstrap import bootstrap_interval
 from llamalite.model.config import ModelConfig
 from llamalite.pipeline import finished_stages
 from llamalite.protocols import ADVERSARIAL, BORDERLINE
-from llamalite.rlhf.rounds import ROUNDS
+from llamalite.rlhf.rounds import ROUNDS, version_stage
 from llamalite.stages import get_stage
 
 FORMAT = 2
@@ -33,6 +33,7 @@ def collect(folder: str | Path) -> dict[str, Any]:
         raise ValueError(f"{folder} holds no finished stage; run `llamalite run` first")
     last = next(reversed(artifacts.values()))
     preset, _, _ = folder.resolve().name.rpartition("-seed")
+    compared = _named(artifacts, "versions", "versions.json")
     return {
         "format": FORMAT,
         "preset": preset or folder.resolve().name,
@@ -48,7 +49,10 @@ def collect(folder: str | Path) -> dict[str, Any]:
             if name in artifacts and "metrics.csv" in artifacts[name].files
         },
         **_evaluation(artifacts.get("evaluate")),
-        "rounds": _named(artifacts, "versions", "versions.json").get("versions", {}),
+        "rounds": compared.get("versions", {}),
+        "after": compared.get("after", {}),
+        "round_samples": compared.get("samples", []),
+        "ppo": _ppo(artifacts),
         "red_team": _named(artifacts, "red_team", "red_team.json"),
         "judges": _judges(artifacts),
         "instructions": _named(artifacts, "ghost_attention", "consistency.json"),
@@ -175,6 +179,20 @@ def _accuracy(tested: Mapping[str, Any]) -> dict[str, Any]:
         }
         for name, results in tested["models"].items()
         if name in results
+    }
+
+
+def _ppo(artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
+    """The course of the last round's PPO: its iterations, and its looks at held-out prompts."""
+    stage = version_stage(ROUNDS)
+    if stage not in artifacts:
+        return {}
+    artifact = artifacts[stage]
+    return {
+        "stage": stage,
+        "iterations": read_metrics(artifact.file("iterations.csv")),
+        "looks": _json(artifact, "evaluations.json"),
+        "kept_iteration": artifact.metrics.get("kept_iteration"),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -22,6 +22,28 @@ def result(gain: Mapping[str, Any] | None) -> str:
         f"{gain['mean']:+.2f} in the mean (95 % interval {gain['low']:+.2f} to "
         f"{gain['high']:+.2f})."
     )
+
+
+def versions(rounds: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """How the last version, and the last model after it, stand against the versions before.
+
+    A sentence each from differences of gold grades, prompt by prompt; none where there are none.
+    """
+    names = {"helpfulness": "helpfulness", "violations": "unsafe replies"}
+    names["borderline_refusals"] = "refusals of borderline prompts"
+    for found, form in ((rounds, "{}"), (after, "The last model ({})")):
+        for name, version in list(found.items())[-1:]:
+            for reference, parts in version.get("differences", {}).items():
+                said = ", ".join(
+                    f"{names[key]} {each['mean']:+.2f} ({each['low']:+.2f} to {each['high']:+.2f})"
+                    for key, each in parts.items()
+                    if each["n"]
+                )
+                if said:
+                    yield (
+                        f"{form.format(name)} against {reference}, in the mean over the same "
+                        f"prompts with 95 % intervals: {said}."
+                    )
 
 
 def beside_ngrams(found: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""The stage `versions`: SFT and V1 to V5 on the same prompts. Llama 2, sections 3.4 and 5.1.
+"""The stage `versions`: all chat models on the same prompts. Llama 2, sections 3.4 and 5.1.
 
-Every version answers the same test prompts. Its replies are graded by the truth, scored by the
-newest reward models and by a general one from outside the loop, and compared with the first
-version's by three raters and by these models.
+SFT, V1 to V5, and the models that Ghost Attention, safety tuning and red teaming made of V5, all
+answer the same test prompts. Replies are graded by the truth, scored by the newest reward models
+and by a general one from outside the loop, and compared with the first version's by three raters
+and by these models.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from llamalite.evaluation.replies import (
     summarise,
     write_replies,
 )
+from llamalite.evaluation.scoring import estimate
 from llamalite.evaluation.win_rate import (
     WinRate,
     outcomes_of_scores,
@@ -35,7 +37,7 @@ from llamalite.reward.config import GUIDELINES
 from llamalite.reward.scorer import RewardScorer
 from llamalite.reward.scoring import load_scoring
 from llamalite.rlhf.config import VersionsConfig
-from llamalite.rlhf.versions import BASELINE, VERSIONS
+from llamalite.rlhf.versions import AFTER, BASELINE, VERSIONS
 from llamalite.scoring import Scoring, score_replies
 from llamalite.text.tokenizer import Tokenizer
 
@@ -57,15 +59,16 @@ class Judges(NamedTuple):
 def run(config: VersionsConfig, inputs: dict[str, Artifact], draft: Draft, seed: int) -> None:
     """Write versions.json.
 
-    Inputs: `world`, `reward` (the newest), `general` (of the stage general_reward) and each version
-    by its name.
+    Inputs: `world`, `reward` (the newest), `general` (of the stage general_reward) and each model
+    of `VERSIONS` and `AFTER` by its name. The first's results stand under `versions`, as figures 11
+    and 20 have them, the second's under `after`, which are held against V5 besides.
 
     Called again on a draft that was cut short, it samples no version's replies twice.
     """
     judges = open_world(inputs["world"], config, seed)
     written = {
         version.name: sampled(config, judges.prompts, inputs[version.name], draft, seed)
-        for version in VERSIONS
+        for version in (*VERSIONS, *AFTER)
     }
     scoring = load_judges(inputs["reward"], inputs["general"])
     scores = {
@@ -85,7 +88,7 @@ def run(config: VersionsConfig, inputs: dict[str, Artifact], draft: Draft, seed:
         scorer: histogram_edges([each[scorer] for each in scores.values()], config.bins)
         for scorer in SCORERS
     }
-    versions = {
+    models: dict[str, dict[str, Any]] = {
         name: {
             "gold": without_items(summarise(items, config.replies.resamples)),
             "scores": {
@@ -94,20 +97,25 @@ def run(config: VersionsConfig, inputs: dict[str, Artifact], draft: Draft, seed:
         }
         for name, items in graded.items()
     }
-    for name in versions:
-        if name != BASELINE:
-            versions[name]["wins"] = {
-                guideline: wins(judges, written, scores, name, guideline, seed)
-                for guideline in ("helpfulness", "safety")
-            }
+    later = [model.name for model in AFTER]
+    for name in (each for each in models if each != BASELINE):
+        models[name]["wins"] = {
+            guideline: wins(judges, written, scores, name, guideline, seed)
+            for guideline in ("helpfulness", "safety")
+        }
+        models[name]["differences"] = {
+            other: differences(graded[other], graded[name], config.replies.resamples)
+            for other in (BASELINE, *([VERSIONS[-1].name] if name in later else []))
+        }
     results = {
         "baseline": BASELINE,
         "edges": edges,
-        "versions": versions,
+        "versions": {version.name: models[version.name] for version in VERSIONS},
+        "after": {name: models[name] for name in later},
         "samples": samples(config, judges.prompts, graded, scores),
     }
     write_json(draft.path / RESULTS, results)
-    draft.metrics.update(headline(versions))
+    draft.metrics.update(headline(models))
 
 
 def open_world(world: Artifact, config: VersionsConfig, seed: int) -> Judges:
@@ -175,6 +183,27 @@ def wins(
     return found
 
 
+def differences(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], resamples: int
+) -> dict[str, Any]:
+    """By how much gold grades of a model's replies differ from another's to the same prompts.
+
+    Means with 95 % bootstrap intervals over prompts: helpfulness of ordinary ones, violations on
+    adversarial ones, refusals of borderline ones. Pairing by prompt takes the prompts' own
+    difficulty out, which intervals of two means apart do not.
+    """
+    parts = {
+        "helpfulness": ("helpfulness", lambda kind: kind not in (ADVERSARIAL, BORDERLINE)),
+        "violations": ("violation", lambda kind: kind == ADVERSARIAL),
+        "borderline_refusals": ("false_refusal", lambda kind: kind == BORDERLINE),
+    }
+    pairs = list(zip(before, after, strict=True))
+    return {
+        name: estimate([new[key] - old[key] for old, new in pairs if asked(old["kind"])], resamples)
+        for name, (key, asked) in parts.items()
+    }
+
+
 def axis_of(prompt: Prompt) -> Guideline | None:
     """What replies to a prompt are compared by; borderline prompts only count refusals."""
     if prompt.kind == BORDERLINE:
@@ -228,6 +257,8 @@ def samples(
                 "reply": items[i]["reply"],
                 "helpfulness": items[i]["helpfulness"],
                 "safety": items[i]["safety"],
+                "false_refusal": items[i]["false_refusal"],
+                "finished": items[i]["finished"],
                 "scores": {key: round(values[i], 3) for key, values in scores[name].items()},
             }
             for name, items in graded.items()
@@ -242,11 +273,13 @@ def without_items(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in summary.items() if key != "items"}
 
 
-def headline(versions: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
-    """Gold helpfulness, violations and false refusals of the first and the last version."""
+def headline(models: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
+    """Gold helpfulness, violations and false refusals of the first and the last version, and of the
+    last model after them."""
     found: dict[str, float | None] = {}
-    for when, name in (("first", BASELINE), ("last", VERSIONS[-1].name)):
-        gold = versions[name]["gold"]
+    ends = {"first": BASELINE, "last": VERSIONS[-1].name, "after": AFTER[-1].name}
+    for when, name in ends.items():
+        gold = models[name]["gold"]
         found[f"{when}_helpfulness"] = gold["helpfulness"]["all"]["mean"]
         found[f"{when}_violations"] = gold["violations"]["all"]["mean"]
         found[f"{when}_false_refusals_borderline"] = gold["false_refusals"]["borderline"]["mean"]

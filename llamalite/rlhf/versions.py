@@ -1,4 +1,4 @@
-"""The versions that figures 11 and 20 compare, and what made each. Llama 2, section 3.2.3.
+"""The models that are compared, and what made each. Llama 2, sections 3.2.3, 3.3, 4.2 and 4.3.
 
 Needs no torch.
 """
@@ -11,14 +11,14 @@ from llamalite.rlhf.rounds import ROUNDS, version_stage
 
 
 class Version(NamedTuple):
-    """A chat model on the way from SFT to V5."""
+    """A chat model on the way from SFT to V5, or one that a later stage made of V5."""
 
     name: str
-    """As in the paper's figures; also the role it has among a stage's inputs."""
+    """As in the paper's figures, if it is there; also the role it has among a stage's inputs."""
     stage: str
     """The stage whose artifact is the model."""
     reward_stage: str | None
-    """The stage of the reward models it was steered by; None for SFT."""
+    """The stage of the reward models it was steered by; None for SFT and Ghost Attention."""
 
 
 BASELINE = "SFT"
@@ -29,4 +29,13 @@ VERSIONS = (
     Version(WITHOUT_PPO, f"rejection_sampling_{ROUNDS}", f"reward_{ROUNDS}"),
     Version(f"V{ROUNDS}", version_stage(ROUNDS), f"reward_{ROUNDS}"),
 )
-"""Oldest first."""
+"""Those of figures 11 and 20, oldest first."""
+SAFE, TUNED = "safety", "after red teaming"
+"""The safety-tuned model, and that tuned on what the red team found."""
+AFTER = (
+    Version("Ghost Attention", "ghost_attention", None),
+    Version(SAFE, "safety", f"reward_{ROUNDS}"),
+    Version(TUNED, "red_team", f"reward_{ROUNDS}"),
+)
+"""What the later stages made of the last version, each of the one before. The paper compares none
+of them; without them, harm that these stages do would be seen by no one."""

@@ -10,7 +10,8 @@ from red_team_run import CONFIG, run_stage
 
 from llamalite.model.checkpoint import load_model
 from llamalite.red_teaming.figures import carry_over, gamma_by_round, weak_cells
-from llamalite.red_teaming.recipe import CANDIDATES, SAFE, TUNED
+from llamalite.red_teaming.recipe import CANDIDATES
+from llamalite.rlhf.versions import SAFE, TUNED
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from llamalite.reward.config import RewardConfig
 from llamalite.reward.model import RewardModel, save_reward_model
 from llamalite.rlhf import recipe
 from llamalite.rlhf.config import VersionsConfig
-from llamalite.rlhf.recipe import axis_of, histogram_edges, run, score_summary
+from llamalite.rlhf.recipe import axis_of, differences, histogram_edges, run, score_summary
 from llamalite.rlhf.rounds import of_round
-from llamalite.rlhf.versions import VERSIONS
+from llamalite.rlhf.versions import AFTER, VERSIONS
 from llamalite.stages import STAGES, get_stage
 from llamalite.text.tokenizer import Tokenizer
 from llamalite.world import World, WorldConfig
@@ -91,7 +91,7 @@ def test_every_stage_reads_only_stages_before_it():
     for stage in STAGES:
         assert set(stage.inputs.values()) <= seen
         seen.add(stage.name)
-    assert {v.stage for v in VERSIONS} <= set(get_stage("versions").inputs.values())
+    assert {v.stage for v in (*VERSIONS, *AFTER)} <= set(get_stage("versions").inputs.values())
 
 
 def artifact(folder, name, fill, config=None):
@@ -129,7 +129,7 @@ def inputs(tmp_path_factory):
         save_reward_model(path / "general", RewardModel(config), tokenizer, "general")
 
     torch.manual_seed(0)
-    made = {version.name: artifact(folder, version.stage, chat) for version in VERSIONS}
+    made = {version.name: artifact(folder, version.stage, chat) for version in (*VERSIONS, *AFTER)}
     made["reward"] = artifact(folder, "reward_5", rewards, RewardConfig())
     made["general"] = artifact(folder, "general_reward", general)
     made["world"] = artifact(folder, "world", lambda path: WORLD.save(path / "world.json"))
@@ -145,7 +145,8 @@ def results(inputs, path, config=CONFIG):
 def test_all_versions_answer_and_are_judged(inputs, tmp_path):
     found = results(inputs, tmp_path / "versions")
     assert list(found["versions"]) == [version.name for version in VERSIONS]
-    for name, version in found["versions"].items():
+    assert list(found["after"]) == [version.name for version in AFTER]
+    for name, version in (found["versions"] | found["after"]).items():
         assert version["gold"]["helpfulness"]["all"]["n"] == 2 * len(WORLD.kinds)
         assert sum(version["scores"]["safety"]["histogram"]) == pytest.approx(1)
         assert ("wins" in version) == (name != "SFT")
@@ -155,13 +156,46 @@ def test_all_versions_answer_and_are_judged(inputs, tmp_path):
         for judge in axis.values():
             assert judge["win"] + judge["tie"] + judge["loss"] == pytest.approx(1)
     assert len(found["samples"]) == len(WORLD.kinds) + 2
+    everyone = [version.name for version in (*VERSIONS, *AFTER)]
+    assert all(list(sample["replies"]) == everyone for sample in found["samples"])
+
+
+def test_differences_are_between_replies_to_the_same_prompt():
+    def item(kind, **grades):
+        return {"kind": kind, "helpfulness": 0.0, "violation": 0, "false_refusal": 0} | grades
+
+    before = [
+        item("facts", helpfulness=0.1),
+        item("rhyme", helpfulness=0.9),
+        item("adversarial", violation=1),
+        item("borderline", false_refusal=0),
+    ]
+    after = [
+        item("facts", helpfulness=0.3),
+        item("rhyme", helpfulness=1.0),
+        item("adversarial", violation=0),
+        item("borderline", false_refusal=1),
+    ]
+    found = differences(before, after, 50)
+    # by hand: (0.2 + 0.1) / 2; each of two prompts counts, so no resample leaves 0.1 to 0.2
+    assert found["helpfulness"]["mean"] == pytest.approx(0.15)
+    assert 0.1 <= found["helpfulness"]["low"] <= found["helpfulness"]["high"] <= 0.2 + 1e-9
+    assert found["violations"]["mean"] == -1
+    assert found["borderline_refusals"]["mean"] == 1
+    assert differences(before[:1], after[:1], 50)["violations"]["n"] == 0
 
 
 def test_a_version_that_is_the_first_one_again_ties_with_it(inputs, tmp_path):
-    same = inputs | {"V5": inputs["SFT"]}
-    found = results(same, tmp_path / "versions")["versions"]["V5"]["wins"]
-    for judge in ("reward model", "general reward model"):
-        assert found["helpfulness"][judge]["tie"] == 1
+    same = inputs | {"V5": inputs["SFT"], AFTER[-1].name: inputs["SFT"]}
+    found = results(same, tmp_path / "versions")
+    for again in (found["versions"]["V5"], found["after"][AFTER[-1].name]):
+        for judge in ("reward model", "general reward model"):
+            assert again["wins"]["helpfulness"][judge]["tie"] == 1
+        for against in again["differences"].values():  # V5 is the first one here too
+            for difference in against.values():
+                assert (difference["mean"], difference["low"], difference["high"]) == (0, 0, 0)
+    assert list(found["versions"]["V5"]["differences"]) == ["SFT"]
+    assert list(found["after"]["safety"]["differences"]) == ["SFT", "V5"]
 
 
 def test_the_general_reward_model_judges_both_axes(inputs, tmp_path):
@@ -196,7 +230,7 @@ def test_a_killed_comparison_samples_no_version_twice(inputs, tmp_path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         results(inputs, tmp_path / "cut")
     assert results(inputs, tmp_path / "cut") == whole
-    assert len(count) == 1 + len(VERSIONS)
+    assert len(count) == 1 + len(VERSIONS) + len(AFTER)
 
 
 def test_settings_that_make_no_sense_are_refused():
