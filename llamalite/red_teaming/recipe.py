@@ -90,7 +90,8 @@ def run(
 
     Inputs: `world`, every role of `CANDIDATES`, and `reward`, whose safety model is the gate (or
     any other scorer, `reward`). Called again on a draft that was cut short, it goes on: finished
-    rounds stand in the draft. Where no attempt drew a violation, the last model is kept as it is.
+    rounds stand in the draft. Where no attempt drew a violation, or none of the better answers
+    passes the gate, the last model is kept as it is.
     Several processes (`feedback.tuning.parallel`) go through the same campaign, and each writes the
     attacked model's replies to some of the prompts; what is written does not depend on them.
     """
@@ -116,7 +117,7 @@ def run(
     short = [each for each in people if fits(each.prompt, tokenizer, room)]
     found = successes([a for each in rounds for a in each.attempts] + short)
     rows: list[Distilled] = []
-    learned: dict[str, Any] | None = None
+    learned: dict[str, Any] = {}
     if found:
         rows = distil(
             config.feedback,
@@ -128,14 +129,14 @@ def run(
             tokenizer,
             reward,
             share,
+            may_be_none=True,
         )
-        kept = sum(row.kept for row in rows)
+    kept = sum(row.kept for row in rows)
+    if kept:
         plain = replay(
             config.feedback, ground.prompts, inputs[POLICY], draft, seed, tokenizer, kept, share
         )
-        learned = tune(config.feedback, policy, tokenizer, rows, plain, draft, seed)
-        if learned is not None:
-            learned |= {"kept": estimate([row.kept for row in rows], config.feedback.resamples)}
+        learned = tune(config.feedback, policy, tokenizer, rows, plain, draft, seed) or {}
     elif share.leads:
         save_model(draft.path, policy)
         tokenizer.save(draft.path / "tokenizer.model")
@@ -147,6 +148,8 @@ def run(
     rounds.append(attacked(TUNED, draft.path, rounds, f"round-{len(CANDIDATES)}", ground))
     if not share.leads:
         return
+    if rows:
+        learned["kept"] = estimate([row.kept for row in rows], config.feedback.resamples)
     tuned_on = [row.messages for row in rows if row.kept]
     write_json(draft.path / RESULTS, report(rounds, fresh, people, len(found), tuned_on))
     draft.metrics.update(
@@ -155,7 +158,7 @@ def run(
         too_long_to_learn=len(people) - len(short),
         gammas={each.candidate: round(gamma(each.attempts).mean, 4) for each in rounds},
         gammas_fresh={each.candidate: round(gamma(each.attempts).mean, 4) for each in fresh},
-        **({} if learned is None else {f"feedback_{k}": v for k, v in learned.items()}),
+        **{f"feedback_{k}": v for k, v in learned.items()},
     )
 
 

@@ -289,9 +289,9 @@ def _memory(campaign: Mapping[str, Any]) -> str:
     if "tuned_on" not in last:
         return ""
     return (
-        f"The last model was tuned on prompts that {last['tuned_on']} of {last['attempts']} "
-        "attempts of its round ask again, so part of a fall there may be memory; fresh prompts, "
-        "which no stage learns from, are free of that."
+        f"Of the {last['attempts']} attempts against the last model {last['tuned_on']} ask prompts "
+        "that it was tuned on, where a fall may be memory; fresh prompts, which no stage learns "
+        "from, are free of that."
     )
 
 
