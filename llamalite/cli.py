@@ -312,6 +312,12 @@ VERBS: tuple[Verb, ...] = (
         "preferences.config:AnnotateConfig",
         "preferences.annotate:annotate",
     ),
+    tool(
+        "attack",
+        "section 4.3: serve the page where people red-team a model, and export what they found",
+        "attack:AttackConfig",
+        "attack:attack",
+    ),
     Verb("claims", "measure claims of the paper, write result files", _build_claims, _claims),
     Verb("ledger", "which of the paper's claims hold here", _build_ledger, _ledger),
     Verb(

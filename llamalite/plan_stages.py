@@ -225,7 +225,9 @@ def _safety(preset: RunPreset, _: int) -> Work:
 def _red_team(preset: RunPreset, _: int) -> Work:
     config = preset.red_team
     turn = _replies(config.attackers, config.attackers, config.max_new_tokens)
-    attacks = turn.times((config.attempts + 2) * (ROUNDS + 3))  # SFT, V1 to V5, safety, tuned
+    attacks = turn.times(
+        (config.attempts + 2) * (ROUNDS + 5)
+    )  # SFT, V1 to V5; safety, tuned: twice
     feedback = config.feedback
     found = config.attackers * config.attempts  # at most, of one round
     learned = _tuning(feedback.tuning, found * (1 + feedback.replay), _dialogue(preset))

@@ -6,13 +6,12 @@ left to chance, and what wrote it is not shown. A judgement is on disk before th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from llamalite.preferences import wording
 from llamalite.preferences.collection import left_of
+from llamalite.preferences.controls import CODE, appear, button, display, first_line, widgets
 from llamalite.preferences.protocol import (
     RATINGS,
     SAFETY_BINS,
@@ -24,17 +23,7 @@ from llamalite.preferences.protocol import (
 )
 from llamalite.preferences.store import PreferenceStore, StoreError
 
-try:
-    import ipywidgets as widgets
-except ImportError as error:  # pragma: no cover
-    raise ValueError(
-        "the annotation screen needs ipywidgets; pip install 'llamalite[annotate]'"
-    ) from error
-
 Side = Literal["left", "right"]
-CODE = re.compile(r"[\w.@-]{1,64}")
-"""What an annotator may be called."""
-_ASSETS = Path(__file__).parent
 
 
 class AnnotationScreen:
@@ -71,11 +60,6 @@ class AnnotationScreen:
 
     def show(self) -> None:
         """Display the screen in a notebook."""
-        from IPython.display import HTML, display
-
-        script = (_ASSETS / "screen.js").read_text(encoding="utf-8")
-        style = (_ASSETS / "screen.css").read_text(encoding="utf-8")
-        display(HTML(f"<style>{style}</style><script>{script}</script>"))
         display(self.root)
 
     # --- what the buttons do ---------------------------------------------------------------------
@@ -140,7 +124,7 @@ class AnnotationScreen:
         try:
             taken = self.store.undo(self.annotator)
         except (ValueError, StoreError) as error:
-            return self._say(f"Nothing was taken back: {_line(error)}")
+            return self._say(f"Nothing was taken back: {first_line(error)}")
         if taken is None:
             return self._say("There is nothing to take back.")
         self._clear()
@@ -156,7 +140,7 @@ class AnnotationScreen:
         try:
             act()
         except (ValueError, StoreError) as error:  # it stays on the screen, to be tried again
-            return self._say(f"Not kept: {_line(error)}. Please try again.")
+            return self._say(f"Not kept: {first_line(error)}. Please try again.")
         self._next(done)
 
     def _next(self, message: str) -> None:
@@ -164,7 +148,7 @@ class AnnotationScreen:
         try:
             self.item = self.store.next_item(self.annotator, self.guideline, self.batch)
         except (ValueError, StoreError) as error:
-            message += f" The next pair did not come: {_line(error)}. Please reload the page."
+            message += f" The next pair did not come: {first_line(error)}. Please reload the page."
         self._say(message)
 
     def _clear(self) -> None:
@@ -191,22 +175,22 @@ class AnnotationScreen:
 
     def _build(self) -> None:
         self.code = widgets.Text(placeholder="your code", layout=widgets.Layout(width="16em"))
-        start = _button("Begin", "", lambda: self.begin(self.code.value))
+        start = button("Begin", "", lambda: self.begin(self.code.value))
         self.code.on_submit(lambda _: self.begin(self.code.value))
         self.entry = widgets.HBox([self.code, start])
         self.content, self.status = widgets.HTML(), widgets.HTML()
         self.sides = {
-            "left": _button("← Left is better", "ArrowLeft", lambda: self.choose("left")),
-            "right": _button("Right is better →", "ArrowRight", lambda: self.choose("right")),
+            "left": button("← Left is better", "ArrowLeft", lambda: self.choose("left")),
+            "right": button("Right is better →", "ArrowRight", lambda: self.choose("right")),
         }
         self.ratings = {
-            rating: _button(
+            rating: button(
                 f"{number} {wording.RATINGS[rating]}", str(number), lambda r=rating: self.rate(r)
             )
             for number, rating in enumerate(RATINGS, 1)
         }
         self.bins = {
-            name: _button(
+            name: button(
                 f"{key} {wording.SAFETY_BINS[name]}", key, lambda n=name: self.put_in_bin(n)
             )
             for key, name in zip("asd", SAFETY_BINS, strict=True)
@@ -218,9 +202,9 @@ class AnnotationScreen:
             "bin": widgets.HBox([*self.bins.values()]),
             "act": widgets.HBox(
                 [
-                    _button("⏎ Keep and go on", "Enter", self.submit, acts=True),
-                    _button("u Undo", "u", self.undo, acts=True),
-                    _button("Set aside", "", self.set_aside, acts=True),
+                    button("⏎ Keep and go on", "Enter", self.submit, acts=True),
+                    button("u Undo", "u", self.undo, acts=True),
+                    button("Set aside", "", self.set_aside, acts=True),
                     self.reason,
                 ]
             ),
@@ -233,17 +217,17 @@ class AnnotationScreen:
     def _draw(self) -> None:
         self._step += 1
         shown = self.item
-        _appear(self.entry, not self.annotator)
+        appear(self.entry, not self.annotator)
         for name, row in self.rows.items():
-            _appear(row, shown is not None and (name != "bin" or shown.guideline == "safety"))
-        _appear(self.rows["act"], bool(self.annotator))
+            appear(row, shown is not None and (name != "bin" or shown.guideline == "safety"))
+        appear(self.rows["act"], bool(self.annotator))
         for chosen, buttons in (
             (self.side, self.sides),
             (self.rating, self.ratings),
             (self.safety_bin, self.bins),
         ):
-            for name, button in buttons.items():
-                button.button_style = "primary" if name == chosen else ""
+            for name, each in buttons.items():
+                each.button_style = "primary" if name == chosen else ""
         if shown is not None:
             left, right = (getattr(shown, side).text for side in self._shown())
             content = wording.pair(shown, left, right)
@@ -262,21 +246,3 @@ class AnnotationScreen:
         except StoreError:
             return ""
         return f"{self.annotator}: {own} judged; of {counts.wanted} in all, {counts.open} to come"
-
-
-def _button(text: str, key: str, act: Any, *, acts: bool = False) -> Any:
-    button = widgets.Button(description=text, layout=widgets.Layout(width="auto"))
-    if key:
-        button.add_class(f"ll-key-{key}")
-    if acts:  # after it the pair changes: keys wait for the answer
-        button.add_class("ll-acts")
-    button.on_click(lambda _: act())
-    return button
-
-
-def _appear(widget: Any, visible: bool) -> None:
-    widget.layout.display = None if visible else "none"
-
-
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".")

@@ -90,19 +90,19 @@ def open_engine(where: str | Path, durable: bool) -> Any:
         ) from None
 
 
-def create_tables(engine: Any) -> None:
+def create_tables(engine: Any, tables: Any = _metadata, what: str = "preferences") -> None:
     """Make what is missing; ValueError when the database cannot be opened or is another's."""
     try:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":  # two at once would trip over each other
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(7203214)"))
-            _metadata.create_all(connection)
-            for table in _metadata.tables.values():
+            tables.create_all(connection)
+            for table in tables.tables.values():
                 connection.execute(sa.select(table).limit(0))
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         shown = engine.url.render_as_string(hide_password=True)
-        raise ValueError(f"cannot open {shown} as a store of preferences: {reason}") from None
+        raise ValueError(f"cannot open {shown} as a store of {what}: {reason}") from None
 
 
 def _sqlite(url: Any, durable: bool) -> Any:

@@ -24,14 +24,15 @@ class RedTeamConfig:
     simulated gammas means anything."""
     prompts: int = 1_050
     """Adversarial prompts that the attackers know, spread evenly over risk categories and attack
-    vectors."""
+    vectors; and as many fresh ones for the last model before and after it is tuned."""
     first_prompt: int = 90_000
     """Index of the first of them: no other stage's prompts."""
     transcripts: str = ""
-    """Attempts of real people against the last model, a JSONL file with a row {"attacker": "...",
+    """Attempts of real people, a JSONL file with a row {"attacker": "...",
     "messages": [{"role": "user", "content": "..."}], "reply": "...", "risk": 1 to 5, "seconds": n}
-    each ("category" and "vector" are optional). They get a gamma of their own, from real time, and
-    what they found is learned from too."""
+    each, as `llamalite attack --export FILE` writes them ("category", which must be illicit,
+    hateful or unqualified, "vector" and "candidate", the attacked model, are optional). They get a
+    gamma of their own, from real time, and what they found is learned from too."""
     temperature: float = 0.7
     """Temperature of the attacked models' replies."""
     top_p: float = 0.95

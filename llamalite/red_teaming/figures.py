@@ -13,19 +13,35 @@ from llamalite.figures import violation_map
 
 
 def gamma_by_round(campaign: Mapping[str, Any], title: str = "Gamma, round by round") -> Drawing:
-    """Violations per person and hour against each model, with 95 % intervals over attackers."""
-    rounds = campaign["rounds"]
+    """Violations per person and hour against each model, with 95 % intervals over attackers.
+
+    Beside them, where they were measured, those of prompts that no stage learned from.
+    """
+    rounds, fresh = campaign["rounds"], campaign.get("fresh", [])
     names = [each["candidate"] for each in rounds]
     with style():
-        figure, (axes,) = canvas(2.6)
-        gammas = [each["gamma"] for each in rounds]
-        intervals(axes, range(len(names)), gammas, fmt="o", color=BLUE, markersize=4.5)
+        figure, (axes,) = canvas(3.0 if fresh else 2.6)
+        for offset, found, colour, marker, label in (
+            (0, rounds, BLUE, "o", "prompts that are learned from"),
+            (0.2, fresh, ORANGE, "s", "fresh prompts"),
+        ):
+            if found:
+                places = [names.index(each["candidate"]) + offset for each in found]
+                gammas = [each["gamma"] for each in found]
+                look: dict[str, Any] = {"fmt": marker, "color": colour, "markersize": 4.5}
+                intervals(axes, places, gammas, label=label, **look)
         axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
         axes.set_ylim(bottom=0)
         axes.set_ylabel("violations per person and hour")
         axes.grid(axis="y")
-    said = ", ".join(f"{each['candidate']} {each['gamma']['mean']:.1f}" for each in rounds)
-    return Drawing(figure, title, f"Violations per person and hour: {said}.")
+        if fresh:
+            figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2, borderpad=0.2)
+    said, of_fresh = (
+        ", ".join(f"{each['candidate']} {each['gamma']['mean']:.1f}" for each in found)
+        for found in (rounds, fresh)
+    )
+    more = f" With fresh prompts: {of_fresh}." if fresh else ""
+    return Drawing(figure, title, f"Violations per person and hour: {said}.{more}")
 
 
 def carry_over(

@@ -3,6 +3,11 @@
 Llama 2, section 4.3. The same team attacks SFT, V1 to V5 and the safety-tuned model in turn, and
 carries its experience along. What it found is distilled into the last model, which is attacked
 once more.
+
+That last round asks prompts the model was just tuned on, so that some of what it refuses it may
+only have memorised. The team therefore attacks the last model before and after tuning with fresh
+prompts too, whose wordings and misdeeds no stage learns from. Not in the paper, whose people typed
+new prompts each time.
 """
 
 from __future__ import annotations
@@ -15,7 +20,6 @@ import numpy as np
 
 from llamalite import parallel
 from llamalite.artifacts import Artifact, Draft, write_json
-from llamalite.evaluation.bootstrap import Interval
 from llamalite.evaluation.scoring import estimate
 from llamalite.jsonl import write_rejected
 from llamalite.model.checkpoint import load_model, read_json, save_model
@@ -28,17 +32,17 @@ from llamalite.red_teaming.attackers import Cell, ThompsonAttacker, cells_of
 from llamalite.red_teaming.campaign import (
     Attempt,
     Judge,
+    Round,
     attack,
-    by_cell,
     gamma,
-    read_transcripts,
     rejections,
-    share_of,
     successes,
 )
 from llamalite.red_teaming.config import RedTeamConfig
+from llamalite.red_teaming.summary import report
+from llamalite.red_teaming.transcripts import fits, read_transcripts
 from llamalite.rlhf.versions import SAFE, TUNED, VERSIONS, WITHOUT_PPO
-from llamalite.safety.false_refusals import share
+from llamalite.safety.distillation import Distilled
 from llamalite.safety.recipe import distil, replay, tune
 from llamalite.text.chat import encode_prompt
 from llamalite.text.tokenizer import Tokenizer
@@ -56,7 +60,6 @@ _CONTROL_TURN, _CARRY_TURN = 1_000_000, 2_000_000
 """Turns of replies outside a round, so that they are drawn from seeds of their own."""
 REPLIES_AT_ONCE = 32
 """Replies of a turn that are drawn together, by one of the processes."""
-_SAMPLES = 3
 
 
 class Ground(NamedTuple):
@@ -64,24 +67,13 @@ class Ground(NamedTuple):
 
     prompts: PromptSet
     cells: Mapping[Cell, tuple[Prompt, ...]]
+    """What is asked, and learned from where it draws a violation."""
+    fresh: Mapping[Cell, tuple[Prompt, ...]]
+    """The same cells in prompts held out for measurements."""
     judge: Judge
     """What an annotator sees; attackers hear of nothing else."""
     truth: Callable[[Prompt, str], bool]
     """Whether a reply is a violation in truth; for measuring alone."""
-
-
-class Round(NamedTuple):
-    """What became of a model's turn to be attacked."""
-
-    candidate: str
-    attempts: list[Attempt]
-    truth: list[bool]
-    """Whether each attempt's reply is a violation in truth."""
-    carry_over: list[bool]
-    """Of each of the round before's successes, whether this model gives no violating reply."""
-    control: list[bool]
-    """Of each of this round's own successes, whether it fails when the same model is asked again;
-    in the order of the next round's `carry_over`."""
 
 
 def run(
@@ -96,7 +88,8 @@ def run(
 
     Inputs: `world`, every role of `CANDIDATES`, and `reward`, whose safety model is the gate (or
     any other scorer, `reward`). Called again on a draft that was cut short, it goes on: finished
-    rounds stand in the draft. Where no attempt drew a violation, the last model is kept as it is.
+    rounds stand in the draft. Where no attempt drew a violation, or none of the better answers
+    passes the gate, the last model is kept as it is.
     Several processes (`feedback.tuning.parallel`) go through the same campaign, and each writes the
     attacked model's replies to some of the prompts; what is written does not depend on them.
     """
@@ -107,51 +100,63 @@ def run(
     if rejected and share.leads:
         write_rejected(draft.path / "rejected.jsonl", rejected)
     rounds: list[Round] = []
+
+    def attacked(
+        name: str, model: Path, before: Sequence[Round], work: str, on: Ground, **more: Any
+    ) -> Round:
+        path = draft.work / f"{work}.json"
+        return one_round(config, on, name, model, tokenizer, before, path, seed, share, **more)
+
     for number, name in enumerate(CANDIDATES):
-        artifact = inputs[name]
-        path = draft.work / f"round-{number}.json"
         shown = SAFE if name == POLICY else name
-        rounds.append(
-            one_round(config, ground, shown, artifact.path, tokenizer, rounds, path, seed, share)
-        )
-    found = successes([a for each in rounds for a in each.attempts] + people)
-    learned: dict[str, Any] | None = None
+        rounds.append(attacked(shown, inputs[name].path, rounds, f"round-{number}", ground))
+    policy = load_model(inputs[POLICY].path)
+    room = policy.config.max_seq_len - config.feedback.max_new_tokens
+    short = [each for each in people if fits(each.prompt, tokenizer, room)]
+    found = successes([a for each in rounds for a in each.attempts] + short)
+    rows: list[Distilled] = []
+    learned: dict[str, Any] = {}
     if found:
-        policy = inputs[POLICY]
         rows = distil(
             config.feedback,
             found,
-            policy,
+            inputs[POLICY],
             inputs.get("reward"),
             draft,
             seed,
             tokenizer,
             reward,
             share,
+            may_be_none=True,
         )
-        kept = sum(row.kept for row in rows)
-        plain = replay(config.feedback, ground.prompts, policy, draft, seed, tokenizer, kept, share)
-        start = load_model(policy.path)
-        learned = tune(config.feedback, start, tokenizer, rows, plain, draft, seed)
-        if learned is not None:
-            learned |= {"kept": estimate([row.kept for row in rows], config.feedback.resamples)}
+    kept = sum(row.kept for row in rows)
+    if kept:
+        plain = replay(
+            config.feedback, ground.prompts, inputs[POLICY], draft, seed, tokenizer, kept, share
+        )
+        learned = tune(config.feedback, policy, tokenizer, rows, plain, draft, seed) or {}
     elif share.leads:
-        save_model(draft.path, load_model(inputs[POLICY].path))
+        save_model(draft.path, policy)
         tokenizer.save(draft.path / "tokenizer.model")
     model = draft.path / "model.safetensors"
     share.wait_for([model, draft.path / "tokenizer.model"])
-    path = draft.work / f"round-{len(CANDIDATES)}.json"
-    rounds.append(
-        one_round(config, ground, TUNED, draft.path, tokenizer, rounds, path, seed, share)
-    )
+    unseen = ground._replace(cells=ground.fresh)
+    fresh = [attacked(SAFE, inputs[POLICY].path, rounds, "fresh-0", unseen, carries=False)]
+    fresh.append(attacked(TUNED, draft.path, [*rounds, *fresh], "fresh-1", unseen))
+    rounds.append(attacked(TUNED, draft.path, rounds, f"round-{len(CANDIDATES)}", ground))
     if not share.leads:
         return
-    write_json(draft.path / RESULTS, report(rounds, people, len(found)))
+    if rows:
+        learned["kept"] = estimate([row.kept for row in rows], config.feedback.resamples)
+    tuned_on = [row.messages for row in rows if row.kept]
+    write_json(draft.path / RESULTS, report(rounds, fresh, people, len(found), tuned_on))
     draft.metrics.update(
         found=len(found),
         rejected_rows=len(rejected),
+        too_long_to_learn=len(people) - len(short),
         gammas={each.candidate: round(gamma(each.attempts).mean, 4) for each in rounds},
-        **({} if learned is None else {f"feedback_{k}": v for k, v in learned.items()}),
+        gammas_fresh={each.candidate: round(gamma(each.attempts).mean, 4) for each in fresh},
+        **{f"feedback_{k}": v for k, v in learned.items()},
     )
 
 
@@ -165,6 +170,7 @@ def open_ground(config: RedTeamConfig, world: Artifact) -> Ground:
     return Ground(
         opened,
         cells_of(opened, "train", config.first_prompt, config.prompts),
+        cells_of(opened, "test", config.first_prompt, config.prompts),
         annotator.safety_grade,
         lambda prompt, reply: grader.grade(prompt, reply).violation,
     )
@@ -180,11 +186,14 @@ def one_round(
     path: Path,
     seed: int,
     share: Share = ALL,
+    *,
+    carries: bool = True,
 ) -> Round:
     """Attack a model, unless `path` has the round already.
 
     The attackers begin with what all rounds `before` taught each of them; a round so depends on
-    nothing but these and the seed.
+    nothing but these and the seed. The last of these rounds' successes are asked of this model too,
+    unless it does not `carry` them over.
     """
     if not path.exists():
         dice = np.random.SeedSequence([seed, 43, len(before)])
@@ -200,7 +209,7 @@ def one_round(
                 if attempt.attacker == attacker.identity:
                     attacker.told(attempt.prompt, attempt.risk)
             team.append(attacker)
-        old = successes(before[-1].attempts) if before else []
+        old = successes(before[-1].attempts) if before and carries else []
         carried = rejections(old, replies, ground.judge, turn=_CARRY_TURN)
         attempts = attack(
             team, replies, ground.judge, attempts=config.attempts, seconds=config.seconds
@@ -271,47 +280,3 @@ def _replies(
         return [reply for part in parts.values() for reply in read_json(part)["replies"]]
 
     return replies
-
-
-def report(rounds: Sequence[Round], people: Sequence[Attempt], found: int) -> dict[str, Any]:
-    """The campaign in numbers, as red_team.json holds it."""
-    return {
-        "rounds": [
-            {
-                "candidate": each.candidate,
-                "attempts": len(each.attempts),
-                "gamma": _rounded(gamma(each.attempts)),
-                "violations": share([a.violation for a in each.attempts]),
-                "violations_in_truth": share(each.truth),
-                "carried": len(each.carry_over),
-                "carry_over": _rounded(share_of(each.carry_over)),
-                "control": _rounded(share_of(each.control)),
-                "cells": by_cell(each.attempts),
-                "samples": _samples(each.attempts),
-            }
-            for each in rounds
-        ],
-        "people": {
-            "attempts": len(people),
-            "gamma": _rounded(gamma(people)) if people else None,
-        },
-        "found": found,
-    }
-
-
-def _samples(attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
-    """The first attempts that drew a violation, with the reply."""
-    return [
-        {
-            "prompt": attempt.prompt.messages[-1]["content"],
-            "reply": attempt.reply,
-            "risk": attempt.risk,
-            "category": attempt.prompt.risk,
-            "vector": attempt.prompt.vector,
-        }
-        for attempt in [a for a in attempts if a.violation][:_SAMPLES]
-    ]
-
-
-def _rounded(interval: Interval | None) -> dict[str, float] | None:
-    return interval and {name: round(v, 6) for name, v in interval._asdict().items()}

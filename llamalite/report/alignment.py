@@ -170,7 +170,8 @@ def red_team(campaign: Mapping[str, Any]) -> Iterator[Plate]:
     yield Plate(
         gamma_by_round(campaign),
         "Prompts that drew a violation, per attacker and hour of simulated work: only the ratios "
-        "mean anything. The same team attacks every model and goes on from what it has learned.",
+        "mean anything. The same team attacks every model and goes on from what it has learned. "
+        + _memory(campaign),
         source,
     )
     if any(each["carry_over"] for each in campaign["rounds"]):
@@ -186,3 +187,15 @@ def red_team(campaign: Mapping[str, Any]) -> Iterator[Plate]:
             "Violations of attempts. The team tries most where it succeeds most.",
             source,
         )
+
+
+def _memory(campaign: Mapping[str, Any]) -> str:
+    """How much of the last round may be memory; nothing of campaigns that did not measure it."""
+    last = campaign["rounds"][-1]
+    if "tuned_on" not in last:
+        return ""
+    return (
+        f"Of the {last['attempts']} attempts against the last model {last['tuned_on']} ask prompts "
+        "that it was tuned on, where a fall may be memory; fresh prompts, which no stage learns "
+        "from, are free of that."
+    )

@@ -99,10 +99,13 @@ def distil(
     tokenizer: Tokenizer,
     scorer: Reward | None = None,
     share: Share = ALL,
+    *,
+    may_be_none: bool = False,
 ) -> list[Distilled]:
     """All answers to the prompts, drawn and scored in parts, and what the gate keeps of them.
 
-    Raises ValueError when there is no reward model, or nothing is left to learn from.
+    Raises ValueError when there is no reward model, or nothing is left to learn from, unless it
+    `may_be_none`.
     """
     path = draft.path / DISTILLED
     if not path.exists() and scorer is None and reward is None:
@@ -137,7 +140,7 @@ def distil(
 
     share.gather(path, parts, make, join)
     rows = read_distilled(path)
-    if not any(row.kept for row in rows):
+    if not may_be_none and not any(row.kept for row in rows):
         cut = sum(row.outcome == "unusable" for row in rows)
         raise ValueError(
             f"none of {len(rows)} distilled answers can be learned from ({cut} are empty or were "

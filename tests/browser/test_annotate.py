@@ -1,26 +1,19 @@
 """The annotation screen as an annotator's browser runs it, served by Voila."""
 
-import os
 import re
 import secrets
-import socket
-import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from importlib.util import find_spec
 
 import pytest
-from chromium import BROWSER, MISSING, Page, chromium
-from deadly import PATIENCE
+from chromium import BROWSER, MISSING, chromium
+from served import ABSENT, EVIL, LIT, Pressed, free_port, serving, status
 
 from llamalite.preferences.collection import left_of
 from llamalite.preferences.protocol import Item, Response
 from llamalite.preferences.store import PreferenceStore
 
-NEEDED = ("voila", "ipywidgets", "websocket")
-ABSENT = [name for name in NEEDED if not find_spec(name)]
 SERVER = "import sys; from llamalite.preferences.annotate import serve; serve(*eval(sys.argv[1]))"
 
 pytestmark = [
@@ -28,11 +21,6 @@ pytestmark = [
     pytest.mark.skipif(bool(ABSENT), reason=f"not installed: {', '.join(ABSENT)}"),
 ]
 TOKEN = secrets.token_urlsafe(16)
-
-EVIL = (
-    "<script>window.hurt = 1</script><img src=x onerror='window.hurt = 2'>"
-    "</div><b id=injected>bold</b> $x^2$ &lt;i&gt; \u202edesrever {{7*7}} `code`"
-)
 
 
 def make_item(name, guideline="helpfulness", asked="Where does Moru live?", **replies):
@@ -50,27 +38,8 @@ def make_item(name, guideline="helpfulness", asked="Where does Moru live?", **re
     )
 
 
-LIT = "document.querySelectorAll('.ll-screen button.mod-primary').length"
-"""Number of buttons that say what was chosen."""
-
-
-class Screen(Page):
+class Screen(Pressed):
     """The annotation screen in a tab."""
-
-    def chosen(self):
-        """The labels of the buttons that are lit."""
-        return self.run(
-            "[...document.querySelectorAll('.ll-screen button.mod-primary')]"
-            ".map(button => button.innerText)"
-        )
-
-    def press(self, key, script):
-        """Press a key until the script is true: a page shows a pair a moment before it listens."""
-        end = time.monotonic() + PATIENCE
-        while not self.run(script):
-            assert time.monotonic() < end, (key, script, self.text())
-            self.key(key)
-            time.sleep(0.5)
 
     def judge(self, side, rating):
         """Say both of a pair of which nothing is said yet, and go on."""
@@ -78,12 +47,6 @@ class Screen(Page):
         self.press(side, f"{LIT} == 1")
         self.press(rating, f"{LIT} == 2")
         self.key("Enter")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -97,26 +60,8 @@ def served(tmp_path_factory):
     """A server over one store; its port, and the store."""
     path = tmp_path_factory.mktemp("store") / "store.sqlite"
     port = free_port()
-    arguments = repr((str(path), port, TOKEN))
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVER, arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/login", timeout=5).read()
-            break
-        except urllib.error.URLError:
-            assert process.poll() is None, process.stdout.read()
-            assert time.monotonic() < end
-            time.sleep(0.2)
-    yield port, path
-    process.terminate()
-    process.wait(30)
+    with serving([sys.executable, "-c", SERVER, repr((str(path), port, TOKEN))], port):
+        yield port, path
 
 
 @pytest.fixture
@@ -139,20 +84,6 @@ def visit(browser, served):
     yield open_page
     for page in pages:
         page.close()
-
-
-def status(url, **headers):
-    try:
-        request = urllib.request.Request(url, headers=headers)
-        with urllib.request.build_opener(Stay).open(request, timeout=20) as answer:
-            return answer.status
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-class Stay(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
-        return None
 
 
 def test_nobody_enters_without_the_token(served, store):

@@ -28,3 +28,11 @@ def artifacts(tmp_path_factory):
         "reward": safety_reward_artifact(folder, models[-1], tokenizer),
         **{name: chats[i % 2] for i, name in enumerate(CANDIDATES)},
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _databases():
+    yield
+    import databases
+
+    databases.stop()

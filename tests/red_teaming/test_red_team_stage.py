@@ -9,8 +9,11 @@ import torch
 from red_team_run import CONFIG, run_stage
 
 from llamalite.model.checkpoint import load_model
+from llamalite.red_teaming.campaign import Attempt, Round
 from llamalite.red_teaming.figures import carry_over, gamma_by_round, weak_cells
 from llamalite.red_teaming.recipe import CANDIDATES
+from llamalite.red_teaming.summary import report
+from llamalite.red_teaming.transcripts import TypedPrompt
 from llamalite.rlhf.versions import SAFE, TUNED
 
 
@@ -37,6 +40,33 @@ def test_every_model_is_attacked_and_the_last_once_more_after_tuning(whole, camp
         assert (new["carry_over"] is None) == (new["carried"] == 0)
         assert (old["control"] is None) == (new["carried"] == 0)
     assert campaign["found"] == whole.metrics["found"] > 0
+
+
+def test_the_tuned_model_is_attacked_with_fresh_prompts_too(whole, campaign, artifacts):
+    before, after = campaign["fresh"]
+    assert [before["candidate"], after["candidate"]] == [SAFE, TUNED]
+    assert before["attempts"] == after["attempts"] == 6
+    assert before["carried"] == 0
+    bad = sum(cell["violations"] for cell in before["cells"])
+    assert (after["carried"] > 0) == (bad > 0)  # what worked before tuning is asked again
+    assert whole.metrics["gammas_fresh"].keys() == {SAFE, TUNED}
+    assert all(each["tuned_on"] == 0 for each in campaign["rounds"][:-1])
+
+
+def test_memory_is_counted_in_the_last_round_alone():
+    def made(name, text):
+        return TypedPrompt(name, ({"role": "user", "content": text},), "illicit", "other")
+
+    def a_round(name, *asked):
+        attempts = [Attempt("a", made(f"{name}{i}", t), "", 1, 60.0) for i, t in enumerate(asked)]
+        return Round(name, attempts, [False] * len(attempts), [], [])
+
+    rounds = [a_round("V5", "one", "two", "three"), a_round(TUNED, "two", "two", "four")]
+    found = report(rounds, [], [], 3, [({"content": "two", "role": "user"},)])
+    assert [each["tuned_on"] for each in found["rounds"]] == [0, 2]
+    assert [each["carried_tuned_on"] for each in found["rounds"]] == [0, 1]
+    untuned = report(rounds, [], [], 3, [])
+    assert [each["tuned_on"] for each in untuned["rounds"]] == [0, 0]
 
 
 def test_the_tuned_model_is_another_and_can_be_read(whole, artifacts):
@@ -73,17 +103,32 @@ def test_transcripts_of_people_have_a_gamma_of_their_own(artifacts, tmp_path):
         "seconds": 1800,
     }
     path = tmp_path / "people.jsonl"
-    path.write_text(json.dumps(row) + "\nnot JSON\n")
+    against = {"candidate": "V4", "seconds": 900, "category": "illicit"}
+    long = {"messages": [{"role": "user", "content": "How? " * 300}]}  # beyond the context of 256
+    rows = (row, row | against, row | long, row | {"category": "privacy"})
+    path.write_text("\n".join(map(json.dumps, rows)) + "\nnot JSON\n")
     config = replace(CONFIG, transcripts=str(path))
     made = run_stage(artifacts, tmp_path / "red_team", lambda prompt, reply: 5, config)
     campaign = json.loads(made.file("red_team.json").read_text())
+    # Ann's three violations took 4500 seconds; two of them, against the model not named, an hour
     assert campaign["people"] == {
-        "attempts": 1,
-        "gamma": {"mean": 2.0, "low": 2.0, "high": 2.0},
+        "attempts": 3,
+        "gamma": dict.fromkeys(("mean", "low", "high"), 2.4),
+        "rounds": [
+            {"candidate": "", "attempts": 2, "gamma": dict.fromkeys(("mean", "low", "high"), 2.0)},
+            {
+                "candidate": "V4",
+                "attempts": 1,
+                "gamma": dict.fromkeys(("mean", "low", "high"), 4.0),
+            },
+        ],
     }
-    assert campaign["found"] == 1
-    assert made.metrics["rejected_rows"] == 1
-    assert json.loads(made.file("rejected.jsonl").read_text())["line"] == 2
+    assert campaign["found"] == 2
+    assert made.metrics["too_long_to_learn"] == 1
+    assert made.metrics["rejected_rows"] == 2
+    aside = made.file("rejected.jsonl").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in aside] == [4, 5]
+    assert "'privacy'" in json.loads(aside[0])["reason"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +147,11 @@ def test_killed_anywhere_and_run_again_the_bytes_are_the_same(
 
 
 def test_figures_show_every_round(campaign):
-    assert TUNED in gamma_by_round(campaign).svg()
+    drawn = gamma_by_round(campaign)
+    assert TUNED in drawn.svg()
+    assert "With fresh prompts: safety" in drawn.alt
+    del (older := dict(campaign))["fresh"]  # as campaigns were before
+    assert "fresh" not in gamma_by_round(older).alt
     assert "asked of the same model again" in carry_over(campaign).svg()
     assert "attempts" in weak_cells(campaign, "SFT").alt
     with pytest.raises(ValueError, match="no round attacks 'V9'"):

@@ -1,0 +1,56 @@
+"""What screens for people are made of: buttons that keys press, and the page's script and style."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+try:
+    import ipywidgets as widgets
+except ImportError as error:  # pragma: no cover
+    raise ValueError(
+        "the annotation screen needs ipywidgets; pip install 'llamalite[annotate]'"
+    ) from error
+
+__all__ = ["CODE", "appear", "button", "display", "first_line", "widgets"]
+
+CODE = re.compile(r"[\w.@-]{1,64}")
+"""What an annotator may be called."""
+_ASSETS = Path(__file__).parent / "screen"
+
+
+def display(root: Any, *more: Path) -> None:
+    """Show a screen in a notebook, with `more` files of script and style than all screens have."""
+    from IPython.display import HTML
+    from IPython.display import display as show
+
+    for asset in (_ASSETS.with_suffix(".css"), _ASSETS.with_suffix(".js"), *more):
+        tag = {".css": "style", ".js": "script"}[asset.suffix]
+        show(HTML(f"<{tag}>{asset.read_text(encoding='utf-8')}</{tag}>"))
+    show(root)
+
+
+def button(text: str, key: str, act: Callable[[], Any], *, acts: bool = False) -> Any:
+    """A button that a key presses too, where one is named.
+
+    After one that `acts` what is shown changes: keys and further presses wait for the answer.
+    """
+    made = widgets.Button(description=text, layout=widgets.Layout(width="auto"))
+    if key:
+        made.add_class(f"ll-key-{key}")
+    if acts:
+        made.add_class("ll-acts")
+    made.on_click(lambda _: act())
+    return made
+
+
+def appear(widget: Any, visible: bool) -> None:
+    """Show or hide a widget; what is hidden no key presses."""
+    widget.layout.display = None if visible else "none"
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, to go on in a sentence."""
+    return str(error).splitlines()[0].rstrip(".")
