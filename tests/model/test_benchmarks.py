@@ -6,12 +6,14 @@ import pytest
 import torch
 from small_models import make_model, small_config
 
+from benchmarks import __main__ as benchmarks
 from benchmarks import peers, ppo, real_weights, rejection_sampling, reward, sampling
 from benchmarks.plain_ppo import PlainPPO
 from llamalite.model.checkpoint import save_model
 from llamalite.ppo.config import PPOConfig
 from llamalite.ppo.module import ActorCritic, Policy, PPOModule, ValueModel
 from llamalite.ppo.rollout import MiniBatch
+from llamalite.real_models.fetch import HOME, SOURCE
 from llamalite.reward.model import RewardModel
 from llamalite.text.tokenizer import Tokenizer
 
@@ -93,6 +95,31 @@ def test_real_weights_are_timed_part_by_part(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "1.2" in printed
     assert "GB/s" in printed
+
+
+def test_without_real_weights_the_other_parts_are_all_that_is_run(tmp_path, monkeypatch, capsys):
+    """As `make bench` does in a fresh clone, with sizes and without; named, the part says no."""
+    ran = []
+    monkeypatch.setattr(benchmarks, "_run", lambda name, options: ran.append((name, options)))
+    monkeypatch.setenv(HOME, str(tmp_path))
+    others = list(benchmarks.PARTS[:-1])
+    for options, reason in (
+        ([], "smollm2 is not on this machine yet; `llamalite fetch smollm2` brings it"),
+        (["--sizes", "1.0M", "--repeats", "1"], "--sizes chooses among the other parts' models"),
+    ):
+        ran.clear()
+        benchmarks.main(options)
+        assert ran == [(name, options) for name in others]
+        assert capsys.readouterr().err == f"real weights: skipped, {reason}\n"
+    fetched = tmp_path / "models" / "smollm2"
+    fetched.mkdir(parents=True)
+    (fetched / SOURCE).write_text("{}")
+    ran.clear()
+    benchmarks.main(["--repeats", "1"])
+    assert [name for name, _ in ran] == [*others, "real_weights"]
+    (fetched / SOURCE).unlink()
+    with pytest.raises(SystemExit, match="real weights: smollm2 is not on this machine"):
+        real_weights.main(["--threads", str(torch.get_num_threads())])
 
 
 def test_the_plain_ppo_computes_the_same_loss():
