@@ -9,6 +9,7 @@ from small_models import make_model, small_config
 from benchmarks import __main__ as benchmarks
 from benchmarks import peers, ppo, real_weights, rejection_sampling, reward, sampling
 from benchmarks.plain_ppo import PlainPPO
+from benchmarks.reporting import show
 from llamalite.model.checkpoint import save_model
 from llamalite.ppo.config import PPOConfig
 from llamalite.ppo.module import ActorCritic, Policy, PPOModule, ValueModel
@@ -87,6 +88,7 @@ def test_real_weights_are_timed_part_by_part(tmp_path, capsys):
     assert one["fastest_peer"].startswith("transformers")
     assert one["runs"][one["fastest_peer"]]["times_as_fast"] == 1
     assert one["runs"]["llamalite"]["share_of_bandwidth"] > 0
+    assert one["further_goals"] == {"llamalite": "70% of bandwidth at the median step"}
     assert "llamalite" in eight["runs"]
     for result in (prefill, training):
         low, high = result["runs"]["llamalite"]["quartiles"]
@@ -95,6 +97,18 @@ def test_real_weights_are_timed_part_by_part(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "1.2" in printed
     assert "GB/s" in printed
+
+
+def test_goals_in_numbers_and_in_words_stand_in_the_row_of_their_run(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    runs = {"peer": {"times_as_fast": 1.0}, "llamalite": {"times_as_fast": 1.04}}
+    result = {"size": "mini", "goal": {"llamalite": 1.5}, "runs": runs}
+    show("speed", [result | {"further_goals": {"llamalite": "70% at the median"}}], {}, "llamalite")
+    rows = [line for line in capsys.readouterr().out.splitlines() if "mini" in line]
+    assert ["1.5; 70% at the median" in row for row in rows] == [False, True]
+    show("speed", [result | {"goal": 1.2}], {}, "llamalite")
+    rows = [line for line in capsys.readouterr().out.splitlines() if "mini" in line]
+    assert ["1.2" in row for row in rows] == [False, True]
 
 
 def test_without_real_weights_the_other_parts_are_all_that_is_run(tmp_path, monkeypatch, capsys):
