@@ -21,8 +21,10 @@ import numpy as np
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
-MOST_PAIRS, MOST_TENSORS = 4096, 65_536
+MOST_PAIRS, MOST_TENSORS = 4096, 4096
 """Metadata pairs and tensors a file may declare; a 70B model has some 40 and 723."""
+MOST_ELEMENTS = 1_000_000
+"""Elements of a list that is asked for; a vocabulary of 128,000 pieces has some 280,000 merges."""
 STRING, ARRAY = 8, 9
 SCALARS = {
     **{0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?"},
@@ -121,10 +123,17 @@ class Header:
     tensors: dict[str, TensorRecord]
 
     def list_of(self, key: str) -> list[Any]:
-        """A list of the metadata; ValueError when there is none of that name."""
+        """A list of the metadata; ValueError when there is none of that name, or a huge one.
+
+        Its objects take up to fifty times the bytes they have in the file, so there is a bound.
+        """
         found = self.metadata.get(key)
         if not isinstance(found, ListInFile):
             raise ValueError(f"has no list {key}; choose a file that carries its tokenizer")
+        if found.count > MOST_ELEMENTS:
+            raise ValueError(
+                f"has a list {key} of {found.count:,}; at most {MOST_ELEMENTS:,} are read"
+            )
         return list(found.values())
 
 
