@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from llamalite.model.gguf import IN_BLOCK, import_gguf
 from llamalite.model.gguf_header import read_header
+from llamalite.model.gguf_tokenizer import gguf_tokenizer
 
 EXTREME = (1 << 64) - 1
 
@@ -150,6 +151,36 @@ def test_a_file_cut_shuffled_or_of_huge_lengths_is_a_value_error_or_read(tmp_pat
     path.write_bytes(content)
     with suppress(ValueError):
         import_gguf(path)
+
+
+def listed(kind: int, *values: bytes) -> bytes:
+    return struct.pack("<IQ", kind, len(values)) + b"".join(values)
+
+
+TEXTS, NUMBERS = listed(8, text(b"a"), text(b"b")), listed(4, number(1), number(1))
+LISTS = {"tokens": TEXTS, "token_type": NUMBERS, "merges": TEXTS}
+
+
+def vocabulary(path, **changed: bytes):
+    pairs = [pair(b"tokenizer.ggml.model", 8, text(b"gpt2"))]
+    pairs.append(pair(b"tokenizer.ggml.pre", 8, text(b"smollm")))
+    lists = LISTS | changed
+    pairs += [pair(f"tokenizer.ggml.{key}".encode(), 9, value) for key, value in lists.items()]
+    path.write_bytes(gguf_bytes(pairs))
+    with pytest.raises(ValueError, match=re.escape(str(path))) as caught:
+        gguf_tokenizer(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_lists_of_a_vocabulary_that_hold_something_else_are_named(tmp_path):
+    path = tmp_path / "m.gguf"
+    assert "makes no token of two tokens" in vocabulary(path)  # as far as it is read otherwise
+    for key, other in (("tokens", NUMBERS), ("merges", NUMBERS), ("token_type", TEXTS)):
+        assert f"a list tokenizer.ggml.{key} of type" in vocabulary(path, **{key: other})
+    assert "whole numbers" in vocabulary(path, token_type=listed(6, number(0), number(0)))
+    huge = struct.pack("<IQ", 0, 1_000_001) + bytes(1_000_001)
+    assert "token_type of 1,000,001; at most" in vocabulary(path, token_type=huge)
 
 
 def wide_llama(rows: int, kind: int = 0, size: int = 0, said: int = 8) -> bytes:
