@@ -16,7 +16,7 @@ import numpy as np
 from llamalite import parallel
 from llamalite.artifacts import Artifact, Draft, write_json
 from llamalite.evaluation.bootstrap import Interval
-from llamalite.evaluation.scoring import estimate
+from llamalite.evaluation.scoring import estimate, share
 from llamalite.jsonl import write_rejected
 from llamalite.model.checkpoint import load_model, read_json, save_model
 from llamalite.model.config import SamplingConfig
@@ -38,7 +38,6 @@ from llamalite.red_teaming.campaign import (
 )
 from llamalite.red_teaming.config import RedTeamConfig
 from llamalite.rlhf.versions import VERSIONS, WITHOUT_PPO
-from llamalite.safety.false_refusals import share
 from llamalite.safety.recipe import distil, replay, tune
 from llamalite.text.chat import encode_prompt
 from llamalite.text.tokenizer import Tokenizer
