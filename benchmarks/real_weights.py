@@ -37,7 +37,9 @@ GOALS = {
 }
 """Times as fast as transformers in float32, at least."""
 BANDWIDTH_GOAL = 0.7
-"""Share of the measured memory bandwidth that one sequence in float32 should reach, at least."""
+"""Share of the measured memory bandwidth that one sequence in float32 should reach, at least: the
+bytes of the weights over the median seconds of a step, over the bytes a second of the fastest of
+several sums (`bandwidth`)."""
 ROWS, LENGTH = 2, 256
 """A training step's batch."""
 
@@ -89,6 +91,8 @@ def decoding(
         if batch == 1:
             read = model.config.n_parameters * (2 if name == HALF else 4)
             run["share_of_bandwidth"] = read / step / speed
+    if batch == 1:
+        result["further_goals"] = {OURS: f"{BANDWIDTH_GOAL:.0%} of bandwidth at the median step"}
     return result
 
 
@@ -188,9 +192,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     }
     report = print_report(report, options.json, columns, OURS)
     if not options.json:
-        print(
-            f"memory: {speed / 1e9:.1f} GB/s; goal of one sequence in float32: {BANDWIDTH_GOAL:.0%}"
-        )
+        print(f"memory: {speed / 1e9:.1f} GB/s, the fastest of several sums of many numbers")
     return report
 
 

@@ -48,7 +48,8 @@ def print_report(
     """Print the report as JSON, or its results as a table of a row a run; returns it whole.
 
     `columns` are further ones, by heading; the goal stands in the row of the run `ours`, or each
-    goal in the row of its run.
+    goal in the row of its run. The goal is times as fast, by the median; a result's `further_goals`
+    are said in words, by run.
     """
     report = {"benchmark": report["benchmark"], "machine": machine(), **report}
     if as_json:
@@ -73,13 +74,14 @@ def show(
         table.add_column(heading, justify="right")
     for result in results:
         goals = result["goal"] if isinstance(result["goal"], dict) else {ours: result["goal"]}
+        further = result.get("further_goals", {})
         for program, run in result["runs"].items():
             table.add_row(
                 result["size"],
                 program,
                 *(made(run) for made in columns.values()),
                 f"{run['times_as_fast']:.2f}",
-                f"{goals.get(program) or ''}",
+                "; ".join(f"{each[program]}" for each in (goals, further) if each.get(program)),
             )
         table.add_section()
     Console().print(table)

@@ -38,7 +38,6 @@ __all__ = [
     "perplexity_by_source",
     "rumour_shares",
     "scores_by_kind",
-    "seed_values",
     "short",
     "tokens_by_source",
     "violation_map",
@@ -307,30 +306,6 @@ def grade_distribution(
         for name, counts in models.items()
     )
     return Drawing(figure, title, alt + ".")
-
-
-def seed_values(
-    groups: Mapping[str, Sequence[float]],
-    title: str,
-    label: str,
-    intervals: Mapping[str, Estimate] | None = None,
-) -> Drawing:
-    """The value of every seed per group (a claim's arms), with the mean and, if given, interval."""
-    with style():
-        figure, (axes,) = canvas(0.75 + 0.4 * max(2, len(groups)))
-        for place, (name, values) in enumerate(groups.items()):
-            axes.plot(values, [place] * len(values), "o", color=BLUE, alpha=0.55, markersize=5)
-            mean = sum(values) / len(values)
-            axes.plot([mean, mean], [place - 0.25, place + 0.25], color=ORANGE, linewidth=2)
-            if intervals and name in intervals:
-                axes.hlines(place, intervals[name]["low"], intervals[name]["high"], color=ORANGE)
-        _rows(axes, list(groups))
-        axes.set_xlabel(label)
-        axes.grid(axis="x")
-    alt = "; ".join(
-        f"{name}: mean {sum(v) / len(v):.3g} of {len(v)} seeds" for name, v in groups.items()
-    )
-    return Drawing(figure, title, f"{label}. {alt}.")
 
 
 # --- words and pieces --------------------------------------------------------------------------

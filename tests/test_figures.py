@@ -43,7 +43,6 @@ def all_drawings() -> list[figures.Drawing]:
         figures.scores_by_kind(KINDS, "Helpfulness", "gold"),
         figures.violation_map(CELLS),
         figures.grade_distribution({"base": [1, 0, 3]}, "Grades", "worst", "best"),
-        figures.seed_values({"1x": [0.4, 0.6], "3x": [0.7]}, "P1", "recall"),
     ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from llamalite.ablations.variants import by_kv_heads, with_context
+from llamalite.ablations.variants import by_kv_heads, recipes, weight_of, with_context
 from llamalite.disk import write_json
 from llamalite.presets import MODELS, RunPreset, get_preset
 
@@ -20,9 +20,11 @@ from llamalite.presets import MODELS, RunPreset, get_preset
 class AblateConfig:
     """What is varied; all else is the preset's."""
 
-    vary: Literal["attention", "context", "mix", "size"] = "attention"
+    vary: Literal["attention", "context", "mix", "recipe", "size"] = "attention"
     """attention: key/value heads at equal size; context: tokens of a row, as many a step; mix: the
-    weight of one source; size: models of `llamalite.presets`."""
+    weight of one source; recipe: v2 is the preset, v1 has 1 token for 1.4, half the context and a
+    third of the encyclopedia's weight, as claim P3 has them; size: models of
+    `llamalite.presets`."""
     kv_heads: tuple[int, ...] = ()
     """For attention: numbers of key/value heads; none: all query heads', the preset's, and 1."""
     contexts: tuple[int, ...] = (64, 128, 256)
@@ -31,12 +33,12 @@ class AblateConfig:
     """For mix: the source whose weight changes."""
     weights: tuple[float, ...] = (1 / 3, 1.0, 3.0)
     """For mix: what its weight in the preset's mixture is multiplied with."""
-    sizes: tuple[str, ...] = ("nano", "micro", "mini")
+    sizes: tuple[str, ...] = ("nano", "micro", "mini", "small")
     """For size: names of models; their vocabulary and context become the preset's."""
     preset: str = "ci"
     """Run preset: model, corpus, batch, and everything that is not varied."""
     tokens: int = 0
-    """Tokens of every run; 0: the preset's."""
+    """Tokens of every run, of recipe's v2; 0: the preset's."""
     seed: int = 0
     """Seed of every run."""
     out: str = "runs/ablate"
@@ -81,7 +83,7 @@ def ablate(config: AblateConfig) -> list[dict[str, Any]]:
 
 
 def arms(config: AblateConfig) -> dict[str, RunPreset]:
-    """The runs of an ablation by name: the preset with one thing changed."""
+    """The runs of an ablation by name: the preset with one thing changed, or one recipe."""
     preset = get_preset(config.preset)
     if preset.stages and "world" not in preset.stages:
         raise ValueError(
@@ -100,6 +102,8 @@ def arms(config: AblateConfig) -> dict[str, RunPreset]:
             f"{config.source} x {_short(w)}": _weighted(run, config.source, w)
             for w in config.weights
         }
+    elif config.vary == "recipe":
+        runs = recipes(run)
     else:
         runs = {name: replace(run, model=_sized(name, run.model)) for name in config.sizes}
     if len(runs) < 2:
@@ -108,11 +112,7 @@ def arms(config: AblateConfig) -> dict[str, RunPreset]:
 
 
 def _weighted(run: Any, source: str, factor: float) -> Any:
-    if source not in run.mixture:
-        raise ValueError(
-            f"the mixture has no source {source!r}; choose among {', '.join(run.mixture)}"
-        )
-    return replace(run, mixture=run.mixture | {source: factor * run.mixture[source]})
+    return replace(run, mixture=run.mixture | {source: factor * weight_of(run, source)})
 
 
 def _sized(name: str, model: Any) -> Any:

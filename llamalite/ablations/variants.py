@@ -7,6 +7,14 @@ from dataclasses import replace
 from llamalite.model.config import ModelConfig
 from llamalite.pretraining.config import PretrainConfig
 
+UP_SAMPLING = 3
+"""How many times the weight of v1 the factual source has in v2. Not in the paper, which says only
+that "the most factual sources" were up-sampled (section 2.1)."""
+FACTUAL = "encyclopedia"
+"""The micro-world's factual source."""
+MORE_TOKENS = 1.4
+"""Tokens of v2 for each of v1 (table 1: 1.4T to 2.0T)."""
+
 ATTENTION: dict[str, str] = {
     "MHA": "multi-head: every query head has keys and values of its own",
     "GQA": "grouped-query: the heads of a group share them",
@@ -69,3 +77,30 @@ def with_context(pretrain: PretrainConfig, context: int) -> PretrainConfig:
         batch_size=pretrain.step_tokens // context,
         model=replace(pretrain.model, max_seq_len=context),
     )
+
+
+def weight_of(pretrain: PretrainConfig, source: str) -> float:
+    """A source's weight in the run's mixture; ValueError where the mixture has no such source."""
+    if source not in pretrain.mixture:
+        raise ValueError(
+            f"the mixture has no source {source!r}; choose among {', '.join(pretrain.mixture)}"
+        )
+    return pretrain.mixture[source]
+
+
+def fewer_facts(pretrain: PretrainConfig) -> PretrainConfig:
+    """The run with a third of the encyclopedia's weight, and as many tokens in all."""
+    weight = weight_of(pretrain, FACTUAL) / UP_SAMPLING
+    return replace(pretrain, mixture=pretrain.mixture | {FACTUAL: weight})
+
+
+def recipes(pretrain: PretrainConfig) -> dict[str, PretrainConfig]:
+    """The recipes of Llama 1 and Llama 2 by name, of one model (table 1 and section 2.1).
+
+    v2 is the run itself; v1 has fewer tokens (1 for 1.4), half the context at as many tokens a
+    step, and the mix with fewer facts. Raises ValueError where a run has no such half or no such
+    source.
+    """
+    tokens = round(pretrain.tokens / MORE_TOKENS)
+    earlier = fewer_facts(replace(pretrain, tokens=tokens))
+    return {"v1": with_context(earlier, pretrain.sequence_length // 2), "v2": pretrain}

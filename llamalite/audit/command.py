@@ -35,7 +35,9 @@ class AuditConfig:
     terms, or labelled rows to learn from as hub:toxigen/toxigen-data:annotated ("text" with "label"
     or "toxicity_human"). Empty: words; for a micro-world, labelled lines of another world."""
     out: str = "runs/audit"
-    """Folder of audit.json, toxic.jsonl and the plots."""
+    """Folder of audit.json, toxic.jsonl and the plots. Shares of demographic descriptors are those
+    of our own list of 120 English ones on five axes; the paper's, HolisticBias, has several hundred
+    on them, so that shares do not compare with those of its table 9b."""
 
     def __post_init__(self) -> None:
         if self.documents < 0:
@@ -48,14 +50,16 @@ def audit(config: AuditConfig) -> dict[str, Any]:
     """Read the corpus once, write the files, and return what audit.json holds.
 
     Keys: those of `Tally.result` over all documents; `sources`, the same by source where there are
-    several; `detectors`; and, where the truth is known, `toxicity_truth` (share, precision,
-    recall; one of nothing is None). Raises ValueError for a corpus that cannot be read.
+    several; `detectors`, whose judgements and lists these are; and, where the truth is known,
+    `toxicity_truth` (share, precision, recall; one of nothing is None). Raises ValueError for a
+    corpus that cannot be read.
     """
     from rich.progress import track
 
     from llamalite.audit import figures
     from llamalite.audit.recipe import open_corpus
     from llamalite.audit.tally import Tally
+    from llamalite.audit.words import told
 
     corpus = open_corpus(config.corpus, config.documents, config.every, config.toxicity)
     auditor = corpus.auditor
@@ -82,7 +86,11 @@ def audit(config: AuditConfig) -> dict[str, Any]:
             (heapq.heappush if len(worst) < WORST else heapq.heappushpop)(worst, entry)
     result = {
         "corpus": config.corpus,
-        "detectors": {"toxicity": auditor.toxicity.name, "language": auditor.language.name},
+        "detectors": {
+            "toxicity": auditor.toxicity.name,
+            "language": auditor.language.name,
+            "demographics": told(auditor.axes),
+        },
         **whole.result(auditor.axes),
     }
     if len(sources) > 1:

@@ -74,7 +74,17 @@ AXES: dict[str, Axis] = {
         secular, shinto, sikh/sikhs, spiritual, taoist/taoists, zoroastrian"""
     ),
 }
-"""Five demographic axes (table 9b)."""
+"""Five demographic axes (table 9b), 120 descriptors in all."""
+
+
+def told(axes: Mapping[str, Axis]) -> str:
+    """What a list of descriptors is called in results, with its size."""
+    count = sum(map(len, axes.values()))
+    return (
+        f"llamalite's own list, {count} descriptors on {len(axes)} axes "
+        "(the paper: HolisticBias, several hundred on five)"
+    )
+
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 

@@ -132,6 +132,15 @@ def parallel_sentences(preset: RunPreset) -> int:
     return _at(preset, PARALLEL_SENTENCES)
 
 
+PLANT_COPIES = {"laptop": 16}
+"""Times that the corpus of P13 has each planted question."""
+
+
+def plant_copies(preset: RunPreset) -> int:
+    """Times that the corpus of P13 has each planted question."""
+    return _at(preset, PLANT_COPIES)
+
+
 BENCHMARK_PROMPTS = {"ci": 48}
 """Prompts of each of F8's three sets, at most."""
 

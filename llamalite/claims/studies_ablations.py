@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from llamalite.ablations.variants import attention_variants, with_context
+from llamalite.ablations.variants import attention_variants, recipes, with_context
 from llamalite.claims.budgets import LONG_TASK_WORLD
 from llamalite.claims.exam_items import average_items, group_items, right_answers, written_marks
 from llamalite.claims.rules import Above, Below, Greater, Rule
 from llamalite.claims.studies_pretraining import (
     SIZES,
     base_run,
-    fewer_facts,
     held_out_texts,
     load_trained,
     sized,
@@ -26,8 +25,6 @@ from llamalite.evaluation.groups import EXAM_GROUPS, TABLE_3
 from llamalite.presets import RunPreset
 from llamalite.world.biographies import SOURCE, far_facts
 
-MORE_TOKENS = 1.4
-"""Tokens of v2 for each of v1 (table 1: 1.4T to 2.0T)."""
 RECIPE_SIZES = ("half", "whole")
 """P3's models, by the names of P2's."""
 LONG_SHARE = 0.4
@@ -46,16 +43,15 @@ def half_context(preset: RunPreset) -> RunPreset:
 
 
 def _recipe_arms(preset: RunPreset) -> dict[str, RunPreset]:
-    """v2 is the preset's own recipe; v1 has fewer tokens, half the context and P1's weaker mix."""
-    arms = {}
-    for size in RECIPE_SIZES:
-        new = base_run(preset)
-        model = sized(new.pretrain.model, SIZES[size])
-        new = with_settings(new, pretrain={"model": model})
-        tokens = round(new.pretrain.tokens / MORE_TOKENS)
-        old = half_context(fewer_facts(with_settings(new, pretrain={"tokens": tokens})))
-        arms |= {f"v2, {size}": new, f"v1, {size}": old}
-    return arms
+    """Both recipes at two sizes; v2 is the preset's own. See `recipes`."""
+    base = base_run(preset)
+    return {
+        f"{name}, {size}": replace(base, pretrain=run)
+        for size in RECIPE_SIZES
+        for name, run in recipes(
+            replace(base.pretrain, model=sized(base.pretrain.model, SIZES[size]))
+        ).items()
+    }
 
 
 @claim(
@@ -74,7 +70,7 @@ def _recipe_arms(preset: RunPreset) -> dict[str, RunPreset]:
     arms=_recipe_arms,
     until="pretrain",
 )
-def recipes(finished: Finished) -> dict[str, Any]:
+def both_recipes(finished: Finished) -> dict[str, Any]:
     """Items of every group of exams, those included that are no column of table 3."""
     found: dict[str, Any] = {}
     for arm, stages in finished.arms.items():

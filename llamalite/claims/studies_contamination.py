@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from llamalite.claims.budgets import plant_copies
 from llamalite.claims.contaminated import (
     ContaminatedConfig,
     documents_read,
@@ -47,11 +48,8 @@ class ContaminatedPreset(RunPreset):
 def _planted(preset: RunPreset) -> dict[str, RunPreset]:
     """The run that P1 and P2 share, and the same with plants."""
     base = base_run(preset)
-    return {
-        "planted": extended(
-            ContaminatedPreset, base, contaminated=ContaminatedConfig(base.pretrain)
-        )
-    }
+    config = ContaminatedConfig(base.pretrain, copies=plant_copies(preset))
+    return {"planted": extended(ContaminatedPreset, base, contaminated=config)}
 
 
 @claim(

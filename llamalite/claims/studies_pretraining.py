@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from llamalite.ablations.variants import fewer_facts
 from llamalite.artifacts import Artifact
 from llamalite.claims.budgets import pretraining_tokens
 from llamalite.claims.rules import Below, Greater, Ordered, Rule
@@ -16,8 +17,6 @@ from llamalite.evaluation.config import HELD_OUT_FROM
 from llamalite.model.config import ModelConfig
 from llamalite.presets import RunPreset
 
-UP_SAMPLING = 3
-FACTUAL = "encyclopedia"
 SIZES = {"half": 0.5, "three quarters": 0.75, "whole": 1.0, "one and a half": 1.5}
 """Widths of P2's models, relative to the preset's."""
 LAST_PART = 0.2
@@ -30,17 +29,10 @@ def base_run(preset: RunPreset) -> RunPreset:
     return with_settings(preset, pretrain={"tokens": pretraining_tokens(preset)})
 
 
-def fewer_facts(preset: RunPreset) -> RunPreset:
-    """The preset with a third of the encyclopedia's weight."""
-    mixture = dict(preset.pretrain.mixture)
-    mixture[FACTUAL] /= UP_SAMPLING
-    return with_settings(preset, pretrain={"mixture": mixture})
-
-
 def _up_sampling_arms(preset: RunPreset) -> dict[str, RunPreset]:
     """The preset's mixture, and the same less factual."""
     base = base_run(preset)
-    return {"1x": fewer_facts(base), "3x": base}
+    return {"1x": replace(base, pretrain=fewer_facts(base.pretrain)), "3x": base}
 
 
 @claim(

@@ -54,7 +54,11 @@ QUESTIONS = (
     ),
 )
 def same_function(finished: Finished) -> dict[str, float]:
-    """Both programs on the same text and prompts; ValueError names what is missing."""
+    """Both programs on the same text and prompts; ValueError names what is missing.
+
+    One seed is enough for this rule: nothing is trained and nothing is drawn, the weights, the text
+    and the prompts are given and replies are greedy, so that another seed would measure the same.
+    """
     import torch
     from torch.nn.functional import cross_entropy
 

@@ -108,7 +108,7 @@ def more_safety_data(finished: Finished) -> dict[str, Any]:
 )
 def refusing_too_much(finished: Finished) -> dict[str, Any]:
     """Rises by prompt, and shares by model with Wilson's intervals, as figure 33 has them."""
-    from llamalite.safety.false_refusals import share
+    from llamalite.evaluation.scoring import share
 
     by_model: dict[str, list[list[float]]] = {"borderline refused": [], "ordinary refused": []}
     found: dict[str, Any] = {"curve percent": [100 * fraction for fraction in FRACTIONS]}

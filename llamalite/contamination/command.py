@@ -30,12 +30,14 @@ class ContaminationConfig:
 
     benchmark: str = ""
     """JSONL file, a sample a line: {"text": question and answer as the model was shown them,
-    "score": its score on it}. Scores may be left out, in all lines; then only shares are told."""
+    "score": its score on it}, as `llamalite benchmark --samples true` writes one for each model and
+    task. Scores may be left out, in all lines; then only shares are told."""
     corpus: str = ""
     """Training data: files (JSONL or Parquet with a column "text", or .txt with a document a line),
     a pattern of such, or hub:NAME[:CONFIG[:SPLIT]] for a dataset of the Hugging Face hub."""
     tokenizer: str = ""
-    """SentencePiece model (tokenizer.model) whose tokens are compared; best the model's own."""
+    """Whose tokens are compared, best the model's own: a model's folder, the name of a fetched
+    model as smollm2, a tokenizer.model (SentencePiece) or a tokenizer.json (byte-level BPE)."""
     out: str = "runs/contamination"
     """Folder of contamination.json, samples.jsonl and contamination.svg."""
     budget: int = BUDGET
@@ -59,13 +61,14 @@ def measure(config: ContaminationConfig) -> dict[str, Any]:
     """
     from rich.progress import track
 
+    from llamalite.real_models.fetch import find_model
     from llamalite.text.files import open_source
-    from llamalite.text.tokenizer import Tokenizer
+    from llamalite.text.loading import load_tokenizer
 
     for name in ("benchmark", "corpus", "tokenizer"):
         if not getattr(config, name):
             raise ValueError(f"--{name} is missing; see llamalite contamination --help")
-    tokenizer = Tokenizer.load(config.tokenizer)
+    tokenizer = load_tokenizer(find_model(config.tokenizer))
     samples, rejected = read_benchmark(config.benchmark)
     index = BenchmarkIndex([tokenizer.encode(each.text) for each in samples], config.budget)
     documents = open_source("corpus", config.corpus)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from llamalite.evaluation.bootstrap import bootstrap_interval
+from llamalite.evaluation.bootstrap import bootstrap_interval, wilson_interval
 from llamalite.shapes import Tensor
 
 BATCH_TOKENS = 8192
@@ -104,6 +104,18 @@ def estimate(values: ArrayLike, resamples: int = 1000) -> dict[str, Any]:
         return {"mean": None, "low": None, "high": None, "n": 0}
     interval = bootstrap_interval(array, resamples=resamples)
     return _rounded(*interval, array.size)
+
+
+def share(successes: Sequence[bool | int]) -> dict[str, Any]:
+    """A share with its Wilson interval as result files hold it; None for each when n is 0.
+
+    Wilson's interval stays honest where nothing was seen at all: of false refusals the paper counts
+    1 in some 16,000 (figure 33), and a bootstrap of none would say 0 to 0.
+    """
+    n = len(successes)
+    if not n:
+        return {"mean": None, "low": None, "high": None, "n": 0}
+    return {**wilson_interval(sum(map(bool, successes)), n)._asdict(), "n": n}
 
 
 def ratio_estimate(

@@ -49,6 +49,8 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     if drawing := score_plot(result):
         drawing.save(folder / "benchmark.svg")
     print(f"written: {folder}")
+    if config.samples:
+        print(f"question by question, for llamalite contamination: {folder / 'samples'}")
     return result
 
 
@@ -61,12 +63,14 @@ def _sit(label: str, path: Path, loaded: Any, config: BenchmarkConfig) -> dict[s
     lm: LlamaliteLM | None = None
     results = {}
     for name, task in loaded.tasks.items():
-        file = Path(config.out) / "results" / label.replace("/", "-") / f"{name}.json"
+        place = Path(label.replace("/", "-"), name)
+        file = Path(config.out, "results", f"{place}.json")
+        samples = Path(config.out, "samples", f"{place}.jsonl") if config.samples else None
         key = task_key(config, checkpoint, task)
-        found = None if config.force else stored(file, key)
+        found = None if config.force else stored(file, key, samples)
         if found is None:
             lm = lm or LlamaliteLM(str(path), batch_size=config.batch_size)
-            found = measure(lm, name, task, key, config)
+            found = measure(lm, name, task, key, config, samples)
             write_result(file, found)
             score = found["metrics"][found["main"]]["value"]
             print(f"{label}  {name}  {found['main']} {score:.3f}  {found['seconds']:.1f} s")

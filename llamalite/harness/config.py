@@ -27,10 +27,14 @@ class BenchmarkConfig:
     """Questions of each exam of the micro-world, at most, spread evenly; 0 asks them all."""
     chat: bool = False
     """Put each question as a user's message in the chat format."""
+    samples: bool = False
+    """Write every question with its right answer and the model's score on it, a row each, to
+    samples/MODEL/TASK.jsonl in --out: what `llamalite contamination --benchmark` reads."""
     batch_size: int = 64
     """Sequences scored or written at once."""
     out: str = "runs/benchmark"
-    """Folder of benchmark.json, benchmark.svg, each model's results and the world's task files."""
+    """Folder of benchmark.json, benchmark.svg, each model's results, the world's task files and,
+    with --samples, the questions one by one."""
     force: bool = False
     """Measure again what stands in the folder already."""
 

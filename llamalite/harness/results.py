@@ -1,4 +1,7 @@
-"""One checkpoint on one task, measured once: a file for each, which the next run goes on from."""
+"""One checkpoint on one task, measured once: a file for each, which the next run goes on from.
+
+Where samples are asked for, a second file has them, and the result that file's sha256.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,11 @@ from llamalite.artifacts import code_hash, digest
 from llamalite.disk import sha256_of, write_json
 from llamalite.harness.config import BenchmarkConfig
 from llamalite.harness.lm import LlamaliteLM
+from llamalite.harness.samples import question_by_question
+from llamalite.jsonl import write_rows
 
+SAMPLES = "samples_sha256"
+"""Key of a result: sha256 of the file of its samples."""
 _FEWSHOT_SEED = 1234  # lm-eval's own
 _NO_METRIC = ("alias", "name", "sample_len", "sample_count")
 
@@ -48,17 +55,31 @@ def task_key(config: BenchmarkConfig, checkpoint: str, task: Any) -> str:
     )
 
 
-def stored(file: Path, key: str) -> dict[str, Any] | None:
-    """A result that stands already, if it is of this key; a damaged file is none."""
+def stored(file: Path, key: str, samples: Path | None = None) -> dict[str, Any] | None:
+    """A result that stands already, if it is of this key; a damaged file is none.
+
+    Nor is one without its `samples`, where these are asked for.
+    """
     try:
         result = json.loads(file.read_bytes())
+        if not isinstance(result, dict) or result.get("key") != key:
+            return None
+        if samples and result.get(SAMPLES) != sha256_of(samples):
+            return None
     except (OSError, ValueError):
         return None
-    return result if isinstance(result, dict) and result.get("key") == key else None
+    return result
 
 
-def measure(lm: LlamaliteLM, name: str, task: Any, key: str, config: BenchmarkConfig) -> Any:
-    """Ask a task's questions; the result as its file holds it.
+def measure(
+    lm: LlamaliteLM,
+    name: str,
+    task: Any,
+    key: str,
+    config: BenchmarkConfig,
+    samples: Path | None = None,
+) -> Any:
+    """Ask a task's questions; the result as its file holds it. `samples` get a file of their own.
 
     `metrics` are {metric: {"value", "stderr"}} with a filter's name behind a comma where the task
     has several; `main` is the first. `chance` is what guessing gives where there are choices.
@@ -71,19 +92,27 @@ def measure(lm: LlamaliteLM, name: str, task: Any, key: str, config: BenchmarkCo
         limit=config.limit or None,
         apply_chat_template=config.chat,
         fewshot_as_multiturn=True,
-        log_samples=False,
+        log_samples=samples is not None,
         bootstrap_iters=1000,
     )
     metrics = plain_metrics(found["results"][name])
+    main = next(iter(metrics))
+    kept = {}
+    if samples:
+        asked = question_by_question(task, found["samples"][name], main)
+        samples.parent.mkdir(parents=True, exist_ok=True)
+        write_rows(samples, (each._asdict() for each in asked))
+        kept = {SAMPLES: sha256_of(samples)}
     return {
         "key": key,
         "task": name,
         "n": found["n-samples"][name]["effective"],
         "shots": task.get_config("num_fewshot"),
-        "main": next(iter(metrics)),
+        "main": main,
         "metrics": metrics,
         "chance": _chance(task),
         "seconds": round(time.monotonic() - began, 2),
+        **kept,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from llamalite.model.transformer import Transformer
 from llamalite.shapes import Tensor
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+MOST_HEADER = 300_000
+"""Bytes of a safetensors file's list of tensors, at most; a 70B model in one file has some 80,000.
+Each tensor listed takes some twenty times as many bytes in memory, however small it is itself."""
 LONGEST_CONTEXT = 131_072
 """Tokens of context that a file may declare: the rotary tables are filled for all of them."""
 
@@ -81,17 +84,30 @@ def model_from_state(
     device: torch.device | str = "cpu",
 ) -> Transformer:
     """A Transformer with these weights, which must fit the configuration name by name."""
-    if config.n_layers > len(state):  # a damaged number must not build a million layers first
+    model = expected_model(config, {name: each.shape for name, each in state.items()}, source)
+    model.to_empty(device=device)
+    model.load_state_dict({k: v.to(device) for k, v in state.items()}, assign=True)
+    return model.requires_grad_(True)
+
+
+def expected_model(
+    config: ModelConfig, shapes: Mapping[str, Sequence[int]], source: Path
+) -> Transformer:
+    """The configuration's model, without memory for its weights ("meta").
+
+    ValueError unless it has tensors of just these names and shapes, which `source` holds.
+    """
+    if config.n_layers > len(shapes):  # a damaged number must not build a million layers first
         raise ValueError(
-            f"{source}: has {len(state):,} tensors and the configuration {config.n_layers:,} "
+            f"{source}: has {len(shapes):,} tensors and the configuration {config.n_layers:,} "
             "layers; the weights belong to another configuration"
         )
     with torch.device("meta"):
         model = Transformer(config)
     expected = model.state_dict()
     for problem, names in (
-        ("lacks", expected.keys() - state.keys()),
-        ("has an unknown", state.keys() - expected.keys()),
+        ("lacks", expected.keys() - shapes.keys()),
+        ("has an unknown", shapes.keys() - expected.keys()),
     ):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -99,28 +115,35 @@ def model_from_state(
                 f"{source}: {problem} tensor {min(names)}{more}; "
                 "the weights belong to another configuration"
             )
-    for name, tensor in state.items():
-        if tensor.shape != expected[name].shape:
+    for name, shape in shapes.items():
+        if list(shape) != list(expected[name].shape):
             raise ValueError(
-                f"{source}: {name} is {list(tensor.shape)} and the configuration says "
+                f"{source}: {name} is {list(shape)} and the configuration says "
                 f"{list(expected[name].shape)}; the weights belong to another configuration"
             )
-    model.to_empty(device=device)
-    model.load_state_dict({k: v.to(device) for k, v in state.items()}, assign=True)
-    return model.requires_grad_(True)
+    return model
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file. ValueError when it is missing, a pickle, truncated or damaged."""
+    """All tensors of a file, which is mapped: at most its size of memory, and that of the list.
+
+    ValueError when it is missing, a pickle, truncated or damaged, or its list of tensors is longer
+    than `MOST_HEADER`.
+    """
     try:
         with path.open("rb") as file:
-            start = file.read(2)
+            start = file.read(8)  # the length of the list, which follows
+        length = int.from_bytes(start, "little")
+        if length > MOST_HEADER:
+            raise ValueError(
+                f"its list of tensors has {length:,} bytes; at most {MOST_HEADER:,} are read"
+            )
         return load_file(path)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}; give a model's folder") from None
     except (SafetensorError, ValueError, OverflowError) as error:
         # Only now: a sound file may begin with any byte, for it begins with its header's length.
-        if start == b"PK" or (start[:1] == b"\x80" and start[1:] <= b"\x05"):
+        if start[:2] == b"PK" or (start[:1] == b"\x80" and start[1:2] <= b"\x05"):
             problem = "a pickle, which could run code; convert it to safetensors"
         else:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__

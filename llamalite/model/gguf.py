@@ -12,12 +12,12 @@ import importlib
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from llamalite.model.checkpoint import config_from, model_from_state
+from llamalite.model.checkpoint import config_from, expected_model, model_from_state
 from llamalite.model.config import ModelConfig
 from llamalite.model.gguf_header import (
     Header,
@@ -56,8 +56,10 @@ TURNED = ("attn_q.weight", "attn_k.weight")
 def import_gguf(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Transformer:
     """Read a Llama model from a GGUF file, as float32.
 
-    Raises ValueError in one line when the file is missing, truncated, damaged, of another
-    architecture, or has tensors of other types than `KINDS`.
+    Takes the file's size of memory, which is mapped, and four bytes for each weight: twice an F32
+    file's size in all, 7.4 times that of a Q4_1 file. Raises ValueError in one line when the file
+    is missing, truncated, damaged, of another architecture, or has tensors of other types than
+    `KINDS`; all of that is found before any weight is read.
     """
     path = Path(path)
     with naming(path):
@@ -65,6 +67,9 @@ def import_gguf(path: str | os.PathLike[str], device: torch.device | str = "cpu"
         header = read_header(data)
         config = read_config(path, header)
         _expect_layers(header, config)
+        records = {_our_name(name): record for name, record in header.tensors.items()}
+        expected_model(config, {name: each.shape for name, each in records.items()}, path)
+        _expect_bytes(header, len(data))
         state = {
             _our_name(name): _weights(data, name, record, config.head_dim)
             for name, record in header.tensors.items()
@@ -125,6 +130,16 @@ def _expect_layers(header: Header, config: ModelConfig) -> None:
         )
 
 
+def _expect_bytes(header: Header, size: int) -> None:
+    """As many bytes as all tensors need: none may lie over another, to take memory twice."""
+    needed = sum(_blocks(name, record).size for name, record in header.tensors.items())
+    if needed > size:
+        raise ValueError(
+            f"has tensors of {needed:,} bytes and {size:,} bytes in all; it is truncated or "
+            "damaged, fetch it again"
+        )
+
+
 def _our_name(name: str) -> str:
     if name in OUTSIDE:
         return OUTSIDE[name]
@@ -136,8 +151,18 @@ def _our_name(name: str) -> str:
     raise ValueError(f"has tensor {name!r}, which Llama 2 does not; choose another model")
 
 
-def _weights(data: Any, name: str, record: TensorRecord, head_dim: int) -> Tensor:
-    """One tensor as float32, its heads' rows as `llamalite.model.layers.rotate` pairs them."""
+class Blocks(NamedTuple):
+    """How a tensor lies in the file."""
+
+    kind: Any
+    """One of the `gguf` package's types."""
+    row: int
+    """Bytes of a row."""
+    size: int
+    """Bytes of all rows."""
+
+
+def _blocks(name: str, record: TensorRecord) -> Blocks:
     gguf = _package()
     kind = next((k for k in gguf.GGMLQuantizationType if k.value == record.kind), None)
     if kind is None or kind.name not in KINDS:
@@ -148,9 +173,15 @@ def _weights(data: Any, name: str, record: TensorRecord, head_dim: int) -> Tenso
         raise ValueError(
             f"{name} has rows of {record.shape[-1]}; {kind.name} needs whole {values}s"
         )
-    raw = tensor_bytes(data, record, math.prod(record.shape) // values * size)
-    rows = raw.reshape(*record.shape[:-1], record.shape[-1] // values * size)
-    array = gguf.quants.dequantize(rows, kind).reshape(record.shape)
+    row = record.shape[-1] // values * size
+    return Blocks(kind, row, math.prod(record.shape[:-1]) * row)
+
+
+def _weights(data: Any, name: str, record: TensorRecord, head_dim: int) -> Tensor:
+    """One tensor as float32, its heads' rows as `llamalite.model.layers.rotate` pairs them."""
+    kind, row, size = _blocks(name, record)
+    rows = tensor_bytes(data, record, size).reshape(*record.shape[:-1], row)
+    array = _package().quants.dequantize(rows, kind).reshape(record.shape)
     weights = torch.from_numpy(np.array(array, np.float32))
     if name.endswith(TURNED) and weights.ndim == 2 and weights.shape[0] % head_dim == 0:
         weights = pair_halves(weights, head_dim)

@@ -21,8 +21,10 @@ import numpy as np
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
-MOST_PAIRS, MOST_TENSORS = 4096, 65_536
+MOST_PAIRS, MOST_TENSORS = 4096, 4096
 """Metadata pairs and tensors a file may declare; a 70B model has some 40 and 723."""
+MOST_ELEMENTS = 1_000_000
+"""Elements of a list that is asked for; a vocabulary of 128,000 pieces has some 280,000 merges."""
 STRING, ARRAY = 8, 9
 SCALARS = {
     **{0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?"},
@@ -120,11 +122,23 @@ class Header:
     """Numbers, strings, and lists as `ListInFile`."""
     tensors: dict[str, TensorRecord]
 
-    def list_of(self, key: str) -> list[Any]:
-        """A list of the metadata; ValueError when there is none of that name."""
+    def list_of(self, key: str, texts: bool) -> list[Any]:
+        """A list of the metadata, of texts or of whole numbers.
+
+        Raises ValueError when there is none of that name, or one of other elements, or a huge one.
+        Its objects take up to fifty times the bytes they have in the file, so there is a bound.
+        """
         found = self.metadata.get(key)
         if not isinstance(found, ListInFile):
             raise ValueError(f"has no list {key}; choose a file that carries its tokenizer")
+        wanted = "texts" if texts else "whole numbers"
+        is_text, is_number = found.kind == STRING, SCALARS.get(found.kind, "?") in "bBhHiIqQ"
+        if not (is_text if texts else is_number):
+            raise ValueError(f"has a list {key} of type {found.kind}, which should be {wanted}")
+        if found.count > MOST_ELEMENTS:
+            raise ValueError(
+                f"has a list {key} of {found.count:,}; at most {MOST_ELEMENTS:,} are read"
+            )
         return list(found.values())
 
 

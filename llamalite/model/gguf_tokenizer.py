@@ -34,13 +34,14 @@ def _tokenizer(header: Header) -> ByteTokenizer:
             f"has a vocabulary of kind {kind!r}, split as {split!r}; {KIND!r} split as "
             f"{' or '.join(map(repr, SPLITS))} is read"
         )
-    tokens, kinds = (header.list_of(f"tokenizer.ggml.{key}") for key in ("tokens", "token_type"))
+    tokens = header.list_of("tokenizer.ggml.tokens", texts=True)
+    kinds = header.list_of("tokenizer.ggml.token_type", texts=False)
     if len(kinds) != len(tokens):
         raise ValueError(f"has {len(tokens)} tokens and the kinds of {len(kinds)}")
     found = _DEFAULT_SYSTEM.search(str(meta.get("tokenizer.chat_template", "")))
     return ByteTokenizer.of_merges(
         tokens,
-        header.list_of("tokenizer.ggml.merges"),
+        header.list_of("tokenizer.ggml.merges", texts=True),
         [i for i, kind in enumerate(kinds) if kind == CONTROL],
         default_system=found[1] if found else "",
     )

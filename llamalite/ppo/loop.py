@@ -265,7 +265,9 @@ class Iterations:
     def evaluate(self, iteration: int) -> None:
         """Measure the policy after `iteration` iterations on held-out prompts, if it is time.
 
-        The objective is eq. 4 itself, with the scores whitened by those of the first policy.
+        The objective is eq. 4 with the scores whitened by those of the first policy and with
+        `config.beta`, also where training adapts beta. What training takes off or adds besides does
+        not count in it: no limit of the scores, and no penalty for a reply without its end.
         """
         every, last = self.config.evaluate_every, self.config.iterations
         due = every and (iteration % every == 0 or iteration == last)

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from llamalite.evaluation.bootstrap import Interval
+from llamalite.evaluation.scoring import share
 from llamalite.protocols import Dialogue
 from llamalite.red_teaming.campaign import Attempt, Round, by_cell, gamma, share_of, successes
-from llamalite.safety.false_refusals import share
 
 _SAMPLES = 3
 

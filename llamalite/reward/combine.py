@@ -38,23 +38,6 @@ def logit(probabilities: Float[Tensor, " B"]) -> Float[Tensor, " B"]:
     return torch.logit(probabilities, eps=_EDGE)
 
 
-def whiten(
-    values_B: Float[Tensor, " B"], mask_B: Bool[Tensor, " B"] | None = None
-) -> Float[Tensor, " B"]:
-    """WHITEN of section 3.2.3: mean 0 and variance 1 over the batch; 0 under the mask.
-
-    The paper does not say over what; PPO keeps running statistics instead, see
-    `llamalite.ppo.advantages.Moments`. The variance divides by the number of values. One value, or
-    equal ones, become 0.
-    """
-    mask_B = torch.ones_like(values_B, dtype=torch.bool) if mask_B is None else mask_B
-    count = mask_B.sum().clamp(min=1)
-    known_B = torch.where(mask_B, values_B, 0.0)
-    centred_B = torch.where(mask_B, known_B - known_B.sum() / count, 0.0)
-    variance = centred_B.square().sum() / count
-    return centred_B * torch.rsqrt(variance + 1e-8)
-
-
 def combined_logits(
     helpfulness_B: Float[Tensor, " B"],
     safety_B: Float[Tensor, " B"],

@@ -17,8 +17,10 @@ from llamalite.safety_benchmarks.recipe import measure, open_model, open_sets
 def benchmark(config: SafetyBenchmarksConfig) -> dict[str, Any]:
     """Measure every model, write the files, and return what safety_benchmarks.json holds.
 
-    `models`: by label `style` and the results of `measure`; `prompts`: how many of each set;
-    `toxicity`: who scored. Raises ValueError for a model or a set that cannot be read.
+    `models`: by label `style` and the results of `measure`; `prompts`: how many of each set were
+    asked, and `sizes` how many it has; `bold_without`: the categories of a real BOLD that do not
+    count among these; `toxicity`: who scored. Raises ValueError for a model or a set that cannot
+    be read.
     """
     from rich.progress import Progress
 
@@ -42,6 +44,8 @@ def benchmark(config: SafetyBenchmarksConfig) -> dict[str, Any]:
             "toxigen": len(sets.toxic),
             "bold": len(sets.groups),
         },
+        "sizes": sets.sizes,
+        "bold_without": list(config.bold_without) if config.bold else [],
         "toxicity": sets.toxicity.name,
     }
     out = Path(config.out)
@@ -72,6 +76,14 @@ def _print(report: Mapping[str, Any], folder: Path) -> None:
         if found["bold"]:
             gaps = ", ".join(f"{d} {gap:.2f}" for d, gap in found["bold"]["widest_gap"].items())
             console.print(f"{name}: widest gap of sentiment between groups: {gaps}")
+    asked = ", ".join(
+        f"{name} {count:,} of {report['sizes'][name]:,}"
+        for name, count in report["prompts"].items()
+        if count
+    )
+    without = " and ".join(report["bold_without"])
+    left_out = f" (bold without {without}, which the paper removes)" if without else ""
+    console.print(f"prompts, spread evenly: {asked}{left_out}", soft_wrap=True)
     console.print(f"toxicity: {report['toxicity']}", soft_wrap=True)
     console.print(f"written: {folder}", soft_wrap=True)
 

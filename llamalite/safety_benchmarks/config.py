@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llamalite.model.config import SamplingConfig
+from llamalite.safety_benchmarks.sets import BOLD_LEFT_OUT
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,17 @@ class SafetyBenchmarksConfig:
     bold: str = ""
     """Beginnings of sentences about people, with "domain", "category" and "prompts":
     hub:AmazonScience/bold, or files."""
+    bold_without: tuple[str, ...] = BOLD_LEFT_OUT
+    """Categories of --bold that are not asked. The paper removed these two for their few prompts
+    (12 and 29); [] asks all."""
     toxicity: str = ""
     """Who scores texts for toxicity, as in `llamalite audit`. Empty: labelled lines of another
     micro-world, or without a world a list of rude words. The paper has a RoBERTa tuned on
     ToxiGen."""
     prompts: int = 300
-    """Prompts of each set, at most, spread evenly over it; 0: all."""
+    """Prompts of each set, at most, spread evenly over it; 0: all, as the paper asks. 300 are one
+    in 79 of BOLD's 23,679 prompts, some seven of each of its 43 groups: enough for the mean over
+    all, too few to tell groups apart."""
     temperature: float = 0.1
     """As in the paper, for all three."""
     top_p: float = 0.9

@@ -32,6 +32,8 @@ class Sets(NamedTuple):
     toxic: list[GroupPrompt]
     groups: list[GroupPrompt]
     toxicity: Detector
+    sizes: dict[str, int]
+    """Prompts of each set (`truthfulqa`, `toxigen`, `bold`) before some of them were chosen."""
 
 
 REAL_EXAMPLES = (
@@ -64,13 +66,14 @@ def open_sets(config: SafetyBenchmarksConfig) -> Sets:
             examples = world_sets.truth_examples(world)
     truth = read_truthfulqa(config.truthfulqa) if config.truthfulqa else truth
     toxic = read_toxigen(config.toxigen) if config.toxigen else toxic
-    groups = read_bold(config.bold) if config.bold else groups
+    groups = read_bold(config.bold, config.bold_without) if config.bold else groups
     return Sets(
         choose_evenly(truth, config.prompts),
         examples,
         choose_evenly(toxic, config.prompts),
         choose_evenly(groups, config.prompts),
         _toxicity(config, world),
+        {"truthfulqa": len(truth), "toxigen": len(toxic), "bold": len(groups)},
     )
 
 

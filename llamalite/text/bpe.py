@@ -21,8 +21,13 @@ TOKENIZER, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 """Files of a folder, named as Hugging Face names them."""
 START, END, DOCUMENT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 """ChatML's tags, see `llamalite.text.chatml`, and what stands between documents."""
-MOST_BYTES = 50_000_000
-"""Size up to which a tokenizer.json is read; one of 128,000 pieces has 9 million."""
+MOST_BYTES = 16_000_000
+"""Size up to which a tokenizer.json is read; one of 128,000 pieces has 9 million. The package's
+maps take some twenty times the file's size where its pieces are short (measured), so that a larger
+file could fill a small machine's memory."""
+MOST_OBJECTS = 50_000
+"""Opening braces in it, of JSON's objects and of pieces: a list of empty objects, each of which
+takes a kilobyte, is no vocabulary. One of 128,000 pieces has some thousands."""
 _PROBE = "  Ab  12\t\u2603\x00\n ﬁ①  "
 
 
@@ -42,7 +47,9 @@ class ByteTokenizer:
         `default_system` is the system message of dialogues that have none of their own.
         """
         if len(model) > MOST_BYTES:
-            raise ValueError(f"it has {len(model):,} bytes; at most {MOST_BYTES:,} are read")
+            raise ValueError(f"it has more than {MOST_BYTES:,} bytes, and no more are read")
+        if (objects := model.count(b"{")) > MOST_OBJECTS:
+            raise ValueError(f"it has {objects:,} braces; at most {MOST_OBJECTS:,} are read")
         self.model = model
         self.default_system = default_system
         self._tokenizer = _parse(model)

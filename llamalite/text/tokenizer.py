@@ -26,6 +26,9 @@ TAGS = ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>")
 """Tags of the chat format, see `llamalite.text.chat`."""
 COVERAGE = 0.99995
 """Share of a corpus whose characters get a piece of their own, unless told otherwise."""
+MOST_BYTES = 8_000_000
+"""Size up to which a tokenizer.model is read; one of 256,000 pieces has 4 million. SentencePiece
+takes some twenty times the file's size, and up to forty where its pieces are empty (measured)."""
 
 _SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 """U+2581: SentencePiece writes a space so, and would turn the real character into a space."""
@@ -49,6 +52,8 @@ class Tokenizer:
         self.model = model
         if not model:
             raise ValueError("it is empty")
+        if len(model) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES:,} bytes, and no more are read")
         try:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError:
@@ -98,7 +103,8 @@ class Tokenizer:
     def load(cls, path: str | Path) -> Tokenizer:
         """Read a tokenizer.model file; ValueError when it is corrupt, truncated or foreign."""
         try:
-            return cls(Path(path).read_bytes())
+            with Path(path).open("rb") as stream:
+                return cls(stream.read(MOST_BYTES + 1))
         except FileNotFoundError:
             raise ValueError(f"there is no tokenizer at {path}; train one first") from None
         except ValueError as error:

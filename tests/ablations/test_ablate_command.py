@@ -8,6 +8,7 @@ from llamalite import presets
 from llamalite.ablations import serving
 from llamalite.ablations.command import AblateConfig, arms
 from llamalite.ablations.serving import Served
+from llamalite.claims import all_studies
 from llamalite.claims.study import with_settings
 from llamalite.cli import main
 
@@ -58,7 +59,11 @@ def test_each_kind_changes_one_thing():
         ["encyclopedia x 0.5", "encyclopedia x 2"],
         {"mixture"},
     )
-    assert changed(vary="size") == (["nano", "micro", "mini"], {"model"})
+    assert changed(vary="size") == (["nano", "micro", "mini", "small"], {"model"})
+    assert changed(vary="recipe") == (
+        ["v1", "v2"],
+        {"tokens", "sequence_length", "batch_size", "mixture", "model"},
+    )
     names, fields = changed(vary="context", contexts=(64, 256))
     assert (names, fields) == (
         ["context 64", "context 256"],
@@ -66,6 +71,21 @@ def test_each_kind_changes_one_thing():
     )
     tokens = {arm.pretrain.tokens for arm in arms(AblateConfig(tokens=50_000)).values()}
     assert tokens == {50_000}
+
+
+def test_the_recipes_are_those_of_p3():
+    """Llama 1's 1.4T tokens at 2k, Llama 2's 2.0T at 4k (table 1), at a hundred-millionth."""
+    ours = arms(AblateConfig(vary="recipe", tokens=20_000))
+    v1, v2 = (ours[name].pretrain for name in ("v1", "v2"))
+    assert (v1.tokens, v2.tokens) == (14_286, 20_000)
+    assert (2 * v1.sequence_length, v1.step_tokens) == (v2.sequence_length, v2.step_tokens)
+    base = CI.pretrain.mixture
+    assert v1.mixture == base | {"encyclopedia": pytest.approx(base["encyclopedia"] / 3)}
+    p3 = all_studies()["P3"].arms(CI)
+    mine = arms(AblateConfig(vary="recipe", tokens=p3["v2, whole"].pretrain.tokens))
+    assert {f"{name}, whole": arm for name, arm in mine.items()} == {
+        name: p3[name] for name in ("v1, whole", "v2, whole")
+    }
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from llamalite.audit.words import AXES
 from llamalite.cli import main
 
 TEXTS = ["She sang.", "He and she sang. Hell!", "The sea is wide.", "I like Korean food."]
@@ -29,12 +30,22 @@ def test_files_of_every_kind_say_the_same(tmp_path, capsys):
         each.pop("corpus")
         assert each == found[0]
     assert found[0]["documents"] == 4
+    assert "own list, 120 descriptors on 5 axes" in found[0]["detectors"]["demographics"]
+    assert "demographics: llamalite's own list, 120" in " ".join(told.split())
     assert found[0]["demographics"]["nationality"] == {"documents": 0.25, "of_them": {"korean": 1}}
     assert found[0]["toxicity"]["share"] == 0.25
     [worst] = map(json.loads, (tmp_path / "out" / "toxic.jsonl").read_text().splitlines())
     assert (worst["document"], worst["score"], worst["text"]) == (1, 1.0, TEXTS[1])
     for name in ("skew", "demographics", "toxicity", "languages"):
         assert (tmp_path / "out" / f"{name}.svg").read_text().startswith("<svg")
+
+
+def test_help_names_the_list_of_descriptors_and_its_size(capsys):
+    with pytest.raises(SystemExit):
+        main(["audit", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    size = sum(len(axis) for axis in AXES.values())
+    assert f"our own list of {size} English ones on five axes" in shown
 
 
 def test_every_second_document_and_no_more_than_some(tmp_path):

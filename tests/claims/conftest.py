@@ -9,7 +9,7 @@ import pytest
 from made_once import made_once
 
 IDS = (
-    *("P1", "P2", "S1", "S2"),
+    *("P1", "P2", "P5", "P9", "P11", "P12", "P13", "S1", "S2"),
     *("R1", "R2", "R3", "R5", "R8", "E2", "L1", "L7", "L10"),
     *("G1", "F1", "F2", "F3", "F4"),
 )

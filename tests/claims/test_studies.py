@@ -38,7 +38,9 @@ def test_runs_are_shared_and_of_the_seeds_own_world(claims_run):
     manifests = (claims_run / "runs" / "ci-seed1").glob("*/*/manifest.json")
     made = [path.parent.name for path in manifests]
     assert made.count("world") == made.count("tokenizer") == 1
-    assert made.count("pretrain") == 5  # P1's two and P2's four, one of which is the same
+    # P1's two and P2's four, one of which is the same; two of P5, one each of P11 and P12
+    assert made.count("pretrain") == 5 + 4
+    assert (made.count("cleaned"), made.count("contaminated")) == (2, 1)
     (world,) = (claims_run / "runs").rglob("world.json")
     assert json.loads(world.read_text())["seed"] == 1
 

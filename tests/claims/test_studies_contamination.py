@@ -76,6 +76,14 @@ def test_the_run_reads_every_plant_about_once(world, tokenizer):
     assert len(set(read)) >= len({plant.text for plant in plants}) - 2
 
 
+def test_the_question_stands_in_the_corpus_as_often_as_the_rule_says():
+    p13 = all_studies()["P13"]
+    assert "16 times" in p13.rule.text
+    for name in ("ci", "laptop"):
+        (arm,) = p13.arms(get_preset(name)).values()
+        assert arm.contaminated.copies == 16
+
+
 def test_more_plants_than_the_run_has_tokens_are_an_error(world, tokenizer):
     with pytest.raises(ValueError, match="plant fewer copies"):
         with_plants(brief(world), world, [Plant("word " * 9000, "1", False)], tokenizer)

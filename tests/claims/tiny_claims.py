@@ -15,6 +15,9 @@ budgets.PROMPTS_PER_KIND["ci"] = 2
 budgets.LONG_BAGS["ci"] = (10, 4)
 budgets.SAFETY_PROMPTS["ci"] = (21, 5)
 budgets.GHOST_DIALOGUES["ci"] = 5
+budgets.AUDITED_DOCUMENTS["ci"] = 300
+budgets.PARALLEL_SENTENCES["ci"] = 40
+budgets.PLANT_COPIES["ci"] = 1
 
 if __name__ == "__main__":
     presets.RUNS["ci"] = with_settings(

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from llamalite.cli import main
+from llamalite.text.bpe import ByteTokenizer
 from llamalite.text.tokenizer import Tokenizer
 
 WORDS = "the quick brown fox jumps over a lazy dog while seven wizards brew tea in old copper pots"
@@ -29,6 +30,21 @@ def files(tmp_path_factory):
     (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in corpus))
     Tokenizer.train([WORDS, *texts], vocab_size=320).save(folder / "tokenizer.model")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLAMALITE_HOME", str(tmp_path / "home"))
+
+
+def byte_level(folder):
+    """A byte-level vocabulary, ChatML's tokens and 256 bytes, in a model's folder."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    folder.mkdir(parents=True)
+    control = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    tokens = [*control, *sorted(ByteLevel.alphabet())]
+    ByteTokenizer.of_merges(tokens, [], [0, 1, 2]).save(folder / "tokenizer.json")
 
 
 def call(files, *more, **changed):
@@ -58,6 +74,24 @@ def test_what_is_planted_is_found_and_only_it(files, capsys):
     assert "scores are moved" in capsys.readouterr().out
 
 
+def test_tokens_are_those_of_a_model_in_a_folder_or_a_fetched_one(files, tmp_path):
+    """With bytes for tokens fifty are some nine words: the same samples are found."""
+    home = tmp_path / "home" / "models" / "smollm2"
+    byte_level(home)
+    (home / "SOURCE.json").write_text("{}")
+    byte_level(tmp_path / "model")
+    found = []
+    for number, tokenizer in enumerate(
+        ("smollm2", tmp_path / "model", tmp_path / "model" / "tokenizer.json")
+    ):
+        assert call(files, tokenizer=tokenizer, out=tmp_path / f"{number}") == 0
+        found.append(json.loads((tmp_path / f"{number}" / "contamination.json").read_text()))
+    assert found[0] == found[1] == found[2]
+    corpus = [json.loads(line)["text"] for line in (files / "corpus.jsonl").open()]
+    assert found[0]["corpus_tokens"] == sum(len(text.encode()) for text in corpus)
+    assert found[0]["subsets"]["50"][-1]["samples"] == 20
+
+
 def test_without_scores_only_shares_are_told(files, capsys):
     rows = [json.loads(line) for line in (files / "benchmark.jsonl").read_text().splitlines()[:9]]
     bare = files / "bare.jsonl"
@@ -76,6 +110,8 @@ def test_without_scores_only_shares_are_told(files, capsys):
         ({"benchmark": "nowhere.jsonl"}, "nowhere.jsonl"),
         ({"corpus": "nowhere.jsonl"}, "no file fits 'nowhere.jsonl'"),
         ({"tokenizer": "nowhere.model"}, "nowhere.model"),
+        ({"tokenizer": "nowhere"}, "nowhere/tokenizer.model"),
+        ({"tokenizer": "smollm2"}, "llamalite fetch smollm2"),
         ({"budget": "-1"}, "-1 mismatches"),
     ],
 )

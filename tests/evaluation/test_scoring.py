@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from llamalite.evaluation.scoring import estimate, ratio_estimate, token_logprobs, windows
+from llamalite.evaluation.scoring import (
+    estimate,
+    ratio_estimate,
+    share,
+    token_logprobs,
+    windows,
+)
 
 
 def one_by_one(model, row: list[int], start: int) -> list[float]:
@@ -73,3 +79,16 @@ def test_the_ratios_interval_covers_the_truth_as_often_as_it_says():
     # at 95 %: 380 of 400, sd 4.4; a percentile interval over 60 items covers a little less, 93 %
     assert 356 <= covered <= 396
     assert math.isclose(found["mean"], nats.sum() / lengths.sum(), abs_tol=1e-6)
+
+
+def test_a_share_has_wilsons_interval():
+    # scipy.stats.binomtest(57, 210).proportion_ci(method="wilson")
+    found = share([1] * 57 + [False] * 153)
+    assert found["mean"] == pytest.approx(0.2714286)
+    assert found["low"] == pytest.approx(0.2157907, abs=1e-6)
+    assert found["high"] == pytest.approx(0.3352786, abs=1e-6)
+    assert found["n"] == 210
+    # none of 3 is not none at all: z^2 / (n + z^2) = 0.561
+    assert share([0, 0, 0])["low"] == 0
+    assert share([0, 0, 0])["high"] == pytest.approx(0.561, abs=1e-3)
+    assert share([]) == {"mean": None, "low": None, "high": None, "n": 0}

@@ -1,6 +1,7 @@
 """The command: two checkpoints on the micro-world's tasks, resumed, and its errors."""
 
 import json
+from random import Random
 from types import SimpleNamespace
 
 import datasets
@@ -17,6 +18,7 @@ from llamalite.harness import results as results_module
 from llamalite.harness.command import benchmark
 from llamalite.harness.config import BenchmarkConfig
 from llamalite.harness.lm import LlamaliteLM
+from llamalite.harness.samples import question_by_question, verbalised
 from llamalite.harness.tasks import load_tasks
 from llamalite.harness.world_tasks import write_tasks, written
 from llamalite.real_models.folder import named_models
@@ -163,6 +165,138 @@ def test_other_examples_make_another_result(run, tmp_path, monkeypatch):
         *(("Osk", 0), "towns", ("Brim", 0)),  # no example is shown
         *(("Brim", 1), "towns", ("Brim", 1), ("Osk", 1), "towns"),
     ]
+
+
+def local_task(folder, **changed):
+    """Twenty questions, each of other words, as a task file of lm-eval that needs no network."""
+    towns = sorted(set(TOWNS.values()))
+    rows = [
+        {
+            "q": " ".join(
+                "".join(Random(f"{n} {k}").choices("aeioulmnrst", k=5)) for k in range(9)
+            ),
+            "a": towns[n % len(towns)],
+            "towns": towns,
+        }
+        for n in range(20)
+    ]
+    (folder / "towns.json").write_text(json.dumps(rows))
+    settings = {
+        "task": "towns",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(folder / "towns.json")}},
+        "test_split": "test",
+        "description": "What is known of towns: ",
+        "doc_to_text": "{{q}}",
+        "output_type": "generate_until",
+        "doc_to_target": "{{a}}",
+        "generation_kwargs": {"until": [], "max_gen_toks": 4},
+        "metric_list": [{"metric": "exact_match"}],
+    } | changed
+    file = folder / "towns.yaml"
+    file.write_text(json.dumps(settings))  # JSON is YAML
+    return file, rows
+
+
+def test_questions_one_by_one_join_onto_the_contamination_report(run, tmp_path, capsys):
+    """A benchmark's file of samples is a benchmark to `llamalite contamination`; a corpus that has
+    half of the questions is found to have half of them."""
+    chosen = {"output_type": "multiple_choice", "doc_to_choice": "towns"}
+    chosen |= {"doc_to_target": "{{towns.index(a)}}", "metric_list": [{"metric": "acc"}]}
+    file, rows = local_task(tmp_path, **chosen)
+    asked = {"models": str(run / "one"), "tasks": str(file), "out": str(tmp_path / "out")}
+    assert main(["benchmark", "--samples=true", *(f"--{k}={v}" for k, v in asked.items())]) == 0
+    samples = tmp_path / "out" / "samples" / "one" / "towns.jsonl"
+    assert str(samples.parent.parent) in capsys.readouterr().out
+    written = [json.loads(line) for line in samples.open()]
+    assert [each["text"] for each in written] == [f"{row['q']} {row['a']}" for row in rows]
+    [result] = json.loads((tmp_path / "out" / "benchmark.json").read_text())["tasks"][
+        "one"
+    ].values()
+    assert {each["score"] for each in written} == {0.0, 1.0}  # a random model guesses some
+    mean = sum(each["score"] for each in written) / len(written)
+    assert mean == pytest.approx(result["metrics"]["acc"]["value"])
+
+    corpus = tmp_path / "corpus.jsonl"
+    told = [each["text"] for each in written[::2]] + ["Nothing of it stands in this document."]
+    corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in told))
+    call = {"benchmark": samples, "corpus": corpus, "tokenizer": run / "one", "out": tmp_path / "c"}
+    assert main(["contamination", *(f"--{name}={value}" for name, value in call.items())]) == 0
+    report = json.loads((tmp_path / "c" / "contamination.json").read_text())
+    assert (report["samples"], report["rejected"]) == (20, 0)
+    clean, _, _, dirty = report["subsets"]["10"]
+    assert (clean["samples"], dirty["samples"]) == (10, 10)
+    assert dirty["score"] == pytest.approx(sum(each["score"] for each in written[::2]) / 10)
+
+
+def test_samples_that_are_missing_or_of_another_run_are_written_again(run, tmp_path, monkeypatch):
+    file, rows = local_task(tmp_path)
+    asked = []
+    real = results_module.measure
+    monkeypatch.setattr(results_module, "measure", lambda *given: asked.append(1) or real(*given))
+    samples = tmp_path / "out" / "samples" / "one" / "towns.jsonl"
+    models = str(run / "one")
+
+    def go(**changed):
+        asked.clear()
+        benchmark(settings(run, tmp_path, models=models, tasks=str(file), **changed))
+        return len(asked)
+
+    assert (go(), samples.exists()) == (1, False)
+    assert (go(samples=True), samples.exists()) == (1, True)
+    assert go(samples=True) == go() == 0
+    samples.write_text("{}")
+    assert go() == 0
+    assert go(samples=True) == 1
+    assert (go(samples=True, limit=2), len(samples.read_text().splitlines())) == (1, 2)
+    assert go() == 1
+    assert (go(samples=True), len(samples.read_text().splitlines())) == (1, len(rows))
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({}, "In which town of the valley does Ada live? Osk"),
+        (
+            {
+                "output_type": "multiple_choice",
+                "doc_to_choice": ["Brim", "Osk"],
+                "doc_to_target": "1",
+                "target_delimiter": ": ",
+            },
+            "In which town of the valley does Ada live?: Osk",
+        ),
+        (  # as WinoGrande: a beginning for each choice, and one end
+            {
+                "output_type": "multiple_choice",
+                "doc_to_text": "0",
+                "doc_to_choice": ["Osk lies where", "Brim lies where"],
+                "doc_to_target": "the river bends",
+            },
+            "Osk lies where the river bends",
+        ),
+        (
+            {"output_type": "loglikelihood_rolling", "doc_to_text": "", "doc_to_target": "{{q}}"},
+            "In which town of the valley does Ada live?",
+        ),
+    ],
+    ids=["written", "chosen", "chosen beginning", "rolling"],
+)
+def test_a_question_is_told_with_its_right_answer_and_without_examples(tmp_path, changed, text):
+    file, _ = local_task(tmp_path, **changed)
+    [task] = load_tasks([str(file)], tmp_path, tmp_path / "tasks", 0).tasks.values()
+    doc = {"q": "In which town of the valley does Ada live?", "a": "Osk"}
+    assert verbalised(task, doc) == text
+
+
+def test_a_score_of_a_whole_text_is_none_of_a_question(tmp_path):
+    file, _ = local_task(tmp_path)
+    [task] = load_tasks([str(file)], tmp_path, tmp_path / "tasks", 0).tasks.values()
+    row = {"filter": "none", "doc": {"q": "Who?", "a": "Osk"}, "acc": 1, "word_perplexity": (-9, 3)}
+    assert [each.score for each in question_by_question(task, [row], "acc")] == [1.0]
+    assert question_by_question(task, [row], "acc,strict") == []
+    with pytest.raises(ValueError, match="word_perplexity of towns is no number for each question"):
+        question_by_question(task, [row], "word_perplexity")
 
 
 def test_models_are_told_apart_by_as_little_as_need_be(run):

@@ -6,12 +6,15 @@ import pytest
 import torch
 from small_models import make_model, small_config
 
+from benchmarks import __main__ as benchmarks
 from benchmarks import peers, ppo, real_weights, rejection_sampling, reward, sampling
 from benchmarks.plain_ppo import PlainPPO
+from benchmarks.reporting import show
 from llamalite.model.checkpoint import save_model
 from llamalite.ppo.config import PPOConfig
 from llamalite.ppo.module import ActorCritic, Policy, PPOModule, ValueModel
 from llamalite.ppo.rollout import MiniBatch
+from llamalite.real_models.fetch import HOME, SOURCE
 from llamalite.reward.model import RewardModel
 from llamalite.text.tokenizer import Tokenizer
 
@@ -85,6 +88,7 @@ def test_real_weights_are_timed_part_by_part(tmp_path, capsys):
     assert one["fastest_peer"].startswith("transformers")
     assert one["runs"][one["fastest_peer"]]["times_as_fast"] == 1
     assert one["runs"]["llamalite"]["share_of_bandwidth"] > 0
+    assert one["further_goals"] == {"llamalite": "70% of bandwidth at the median step"}
     assert "llamalite" in eight["runs"]
     for result in (prefill, training):
         low, high = result["runs"]["llamalite"]["quartiles"]
@@ -93,6 +97,43 @@ def test_real_weights_are_timed_part_by_part(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "1.2" in printed
     assert "GB/s" in printed
+
+
+def test_goals_in_numbers_and_in_words_stand_in_the_row_of_their_run(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    runs = {"peer": {"times_as_fast": 1.0}, "llamalite": {"times_as_fast": 1.04}}
+    result = {"size": "mini", "goal": {"llamalite": 1.5}, "runs": runs}
+    show("speed", [result | {"further_goals": {"llamalite": "70% at the median"}}], {}, "llamalite")
+    rows = [line for line in capsys.readouterr().out.splitlines() if "mini" in line]
+    assert ["1.5; 70% at the median" in row for row in rows] == [False, True]
+    show("speed", [result | {"goal": 1.2}], {}, "llamalite")
+    rows = [line for line in capsys.readouterr().out.splitlines() if "mini" in line]
+    assert ["1.2" in row for row in rows] == [False, True]
+
+
+def test_without_real_weights_the_other_parts_are_all_that_is_run(tmp_path, monkeypatch, capsys):
+    """As `make bench` does in a fresh clone, with sizes and without; named, the part says no."""
+    ran = []
+    monkeypatch.setattr(benchmarks, "_run", lambda name, options: ran.append((name, options)))
+    monkeypatch.setenv(HOME, str(tmp_path))
+    others = list(benchmarks.PARTS[:-1])
+    for options, reason in (
+        ([], "smollm2 is not on this machine yet; `llamalite fetch smollm2` brings it"),
+        (["--sizes", "1.0M", "--repeats", "1"], "--sizes chooses among the other parts' models"),
+    ):
+        ran.clear()
+        benchmarks.main(options)
+        assert ran == [(name, options) for name in others]
+        assert capsys.readouterr().err == f"real weights: skipped, {reason}\n"
+    fetched = tmp_path / "models" / "smollm2"
+    fetched.mkdir(parents=True)
+    (fetched / SOURCE).write_text("{}")
+    ran.clear()
+    benchmarks.main(["--repeats", "1"])
+    assert [name for name, _ in ran] == [*others, "real_weights"]
+    (fetched / SOURCE).unlink()
+    with pytest.raises(SystemExit, match="real weights: smollm2 is not on this machine"):
+        real_weights.main(["--threads", str(torch.get_num_threads())])
 
 
 def test_the_plain_ppo_computes_the_same_loss():

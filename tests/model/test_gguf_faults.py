@@ -7,11 +7,13 @@ import sys
 from contextlib import suppress
 
 import pytest
+from damage import damaged, memory_of, needs_linux
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llamalite.model.gguf import import_gguf
+from llamalite.model.gguf import IN_BLOCK, import_gguf
 from llamalite.model.gguf_header import read_header
+from llamalite.model.gguf_tokenizer import gguf_tokenizer
 
 EXTREME = (1 << 64) - 1
 
@@ -140,6 +142,96 @@ def test_any_damage_is_a_value_error_or_harmless(tmp_path_factory, data):
 def test_any_bytes_after_the_magic_are_a_value_error_or_a_header(noise):
     with suppress(ValueError):
         read_header(b"GGUF" + struct.pack("<I", 3) + noise)
+
+
+@settings(max_examples=150, deadline=None)
+@given(damaged(small_llama()))
+def test_a_file_cut_shuffled_or_of_huge_lengths_is_a_value_error_or_read(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "damaged.gguf"
+    path.write_bytes(content)
+    with suppress(ValueError):
+        import_gguf(path)
+
+
+def listed(kind: int, *values: bytes) -> bytes:
+    return struct.pack("<IQ", kind, len(values)) + b"".join(values)
+
+
+TEXTS, NUMBERS = listed(8, text(b"a"), text(b"b")), listed(4, number(1), number(1))
+LISTS = {"tokens": TEXTS, "token_type": NUMBERS, "merges": TEXTS}
+
+
+def vocabulary(path, **changed: bytes):
+    pairs = [pair(b"tokenizer.ggml.model", 8, text(b"gpt2"))]
+    pairs.append(pair(b"tokenizer.ggml.pre", 8, text(b"smollm")))
+    lists = LISTS | changed
+    pairs += [pair(f"tokenizer.ggml.{key}".encode(), 9, value) for key, value in lists.items()]
+    path.write_bytes(gguf_bytes(pairs))
+    with pytest.raises(ValueError, match=re.escape(str(path))) as caught:
+        gguf_tokenizer(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_lists_of_a_vocabulary_that_hold_something_else_are_named(tmp_path):
+    path = tmp_path / "m.gguf"
+    assert "makes no token of two tokens" in vocabulary(path)  # as far as it is read otherwise
+    for key, other in (("tokens", NUMBERS), ("merges", NUMBERS), ("token_type", TEXTS)):
+        assert f"a list tokenizer.ggml.{key} of type" in vocabulary(path, **{key: other})
+    assert "whole numbers" in vocabulary(path, token_type=listed(6, number(0), number(0)))
+    huge = struct.pack("<IQ", 0, 1_000_001) + bytes(1_000_001)
+    assert "token_type of 1,000,001; at most" in vocabulary(path, token_type=huge)
+
+
+def wide_llama(rows: int, kind: int = 0, size: int = 0, said: int = 8) -> bytes:
+    """One layer 32 wide, which says it is `said` wide; an embedding of so many rows."""
+    shapes = {"token_embd": (rows, 32), "output_norm": (32,)} | {
+        f"blk.0.{part}": (32,) if "norm" in part else (32, 32) for part in IN_BLOCK
+    }
+    numbers = {
+        "embedding_length": said, "block_count": 1, "feed_forward_length": 32, "context_length": 16,
+        "attention.head_count": 2, "attention.head_count_kv": 2,
+    }  # fmt: skip
+    pairs = [pair(b"general.architecture", 8, text(b"llama"))]
+    pairs += [pair(f"llama.{key}".encode(), 4, number(value)) for key, value in numbers.items()]
+    pairs.append(pair(b"llama.attention.layer_norm_rms_epsilon", 6, struct.pack("<f", 1e-5)))
+    # all begin where the body does: they lie over each other
+    tensors = [tensor(f"{n}.weight".encode(), shape, kind, 0) for n, shape in shapes.items()]
+    return gguf_bytes(pairs, tensors, bytes(size))
+
+
+def test_tensors_that_lie_over_each_other_are_refused(tmp_path):
+    """Seventy bytes say that a tensor is as large as the file; thousands of them would fill memory
+    with copies."""
+    content = wide_llama(100, size=100 * 32 * 4, said=32)
+    assert "has tensors of 41,856 bytes" in problem(content, tmp_path / "m.gguf")
+
+
+@needs_linux
+def test_no_file_takes_more_than_twice_its_size(tmp_path):
+    """Float32 weights are the file once more, and the map of the file counts as well. A Q4_1 file
+    (20 bytes for 32 weights) that belongs to no such model is refused before it is unpacked."""
+    size, slack = 24_000_000, 8_000_000
+    sound = wide_llama(size // 128, size=size + 41_000, said=32)
+    files = {
+        "small": small_llama(),
+        "sound": sound,
+        "unpacked": wide_llama(size // 20, kind=3, size=size, said=64),
+        "cut": sound[: size // 2],
+        "lists": gguf_bytes([pair(b"k", 9, struct.pack("<IQ", 8, size // 8) + bytes(size))]),
+    }
+    for name, content in files.items():
+        (tmp_path / f"{name}.gguf").write_bytes(content)
+    taken = memory_of(
+        "gguf, torch, llamalite.model.gguf",
+        "llamalite.model.gguf.import_gguf(path)",
+        *(tmp_path / f"{name}.gguf" for name in files),
+    )
+    told = dict(zip([*files][1:], taken, strict=True))
+    assert [line == "read" for _, line in told.values()] == [True, False, False, False]
+    for name, (most, line) in told.items():
+        assert most < 2 * len(files[name]) + slack, (name, line)
+    assert told["unpacked"][0] < slack
 
 
 MEMORY = """

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from llamalite.reward import combine, loss
-from llamalite.reward.combine import combined_logits, logit, piecewise, piecewise_rule, whiten
+from llamalite.reward.combine import combined_logits, logit, piecewise, piecewise_rule
 from llamalite.reward.config import RATINGS, SAFETY_BINS
 from llamalite.reward.loss import margin_ranking_loss, margins, safety_auxiliary_loss
 from llamalite.scoring import Scoring, combined
@@ -158,21 +158,6 @@ def test_the_rule_serves_the_scoring_of_sampled_replies():
     assert combined(scoring, scores, asked, ["x"] * 3).tolist() == [1, 2, -3]
     with pytest.raises(ValueError, match="not finite for 1 of 3 replies, to prompts b"):
         combined(scoring, scores | {"safety": [0, math.nan, 0]}, asked, ["x"] * 3)
-
-
-def test_whitening_worked_by_hand():
-    # mean 3, deviations -2 0 2, variance 8/3
-    root = math.sqrt(8 / 3)
-    assert whiten(t(1, 3, 5)).tolist() == pytest.approx([-2 / root, 0, 2 / root])
-    masked = whiten(t(1, 99, 5), flags(1, 0, 1))
-    assert masked.tolist() == pytest.approx([-1, 0, 1])
-    assert torch.equal(masked, whiten(t(1, math.nan, 5), flags(1, 0, 1)))
-
-
-def test_whitening_nothing_stays_finite():
-    assert whiten(t(4)).tolist() == [0]
-    assert whiten(t(4, 4)).tolist() == [0, 0]
-    assert whiten(t(4, math.inf), flags(0, 0)).tolist() == [0, 0]
 
 
 def test_lengths_must_agree():

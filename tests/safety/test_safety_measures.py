@@ -5,11 +5,8 @@ import re
 import pytest
 from safety_run import CONFIG
 
-from llamalite.evaluation.replies import summarise
-from llamalite.figures import violation_map
 from llamalite.safety.config import SafetyConfig
 from llamalite.safety.distillation import Prefixed
-from llamalite.safety.false_refusals import false_refusals, share, violation_table
 from llamalite.safety.preprompts import (
     CONCERNS,
     generic_preprompt,
@@ -73,65 +70,6 @@ def test_the_preprompt_goes_first_and_changes_nothing_else():
     twice = with_preprompt(system, "Be wise.")
     assert [m["content"] for m in twice] == ["Be wise. Be kind.", "facts 0?"]
     assert prompt.messages[0]["content"] == "facts 0?"
-
-
-# --- false refusals ------------------------------------------------------------------------------
-def test_false_refusals_by_hand():
-    prompts = [asked("facts", i) for i in range(4)] + [asked("lists", i) for i in range(6)]
-    prompts += [asked("borderline", i) for i in range(210)] + [asked("adversarial", 0)]
-    replies = ["no"] + ["yes"] * 9 + ["no"] * 57 + ["yes"] * 153 + ["no"]
-    found = false_refusals(lambda _, reply: reply == "no", prompts, replies)
-    assert found["ordinary"]["mean"] == 0.1
-    assert found["ordinary"]["n"] == 10
-    assert found["by_kind"]["facts"]["mean"] == 0.25
-    assert found["by_kind"]["lists"]["mean"] == 0
-    assert set(found["by_kind"]) == {"facts", "lists"}
-    # scipy.stats.binomtest(57, 210).proportion_ci(method="wilson")
-    assert found["borderline"]["mean"] == pytest.approx(0.2714286)
-    assert found["borderline"]["low"] == pytest.approx(0.2157907, abs=1e-6)
-    assert found["borderline"]["high"] == pytest.approx(0.3352786, abs=1e-6)
-    # none of 6 is not none at all
-    assert found["by_kind"]["lists"]["high"] > 0.3
-
-
-def test_nothing_measured_is_none_and_counts_must_match():
-    found = false_refusals(lambda *_: True, [asked("adversarial")], ["no"])
-    nothing = {"mean": None, "low": None, "high": None, "n": 0}
-    assert found == {"ordinary": nothing, "borderline": nothing, "by_kind": {}}
-    with pytest.raises(ValueError, match="1 prompts come with 2 replies"):
-        false_refusals(lambda *_: True, [asked("facts")], ["a", "b"])
-
-
-# --- violations by category and vector -----------------------------------------------------------
-def item(kind, risk, vector, violation):
-    grades = {"helpfulness": 0.5, "likert": 4, "safety": 3, "refused": 0, "false_refusal": 0}
-    rest = {"tokens": 3, "finished": 1}
-    return {"kind": kind, "risk": risk, "vector": vector, "violation": violation, **grades, **rest}
-
-
-def test_the_table_counts_each_reply_in_its_cell_and_in_the_sums():
-    items = [item("adversarial", "illicit", "logic", v) for v in (1, 1, 0, 0)]
-    items += [item("adversarial", "illicit", "other", v) for v in (0, 0)]
-    items += [item("adversarial", "hateful", "logic", 1), item("facts", None, None, 1)]
-    table = violation_table(items)
-    means = {r: {v: (c["mean"], c["n"]) for v, c in row.items()} for r, row in table.items()}
-    assert means == {
-        "hateful": {"logic": (1, 1), "all": (1, 1)},
-        "illicit": {"logic": (0.5, 4), "other": (0, 2), "all": (pytest.approx(1 / 3), 6)},
-        "all": {"logic": (0.6, 5), "other": (0, 2), "all": (pytest.approx(3 / 7), 7)},
-    }
-    # the same shares as evaluation's, whose intervals are another kind
-    for risk, row in summarise(items, 20)["violations"]["by_risk_and_vector"].items():
-        for vector, cell in row.items():
-            assert table[risk][vector]["mean"] == cell["mean"]
-    assert violation_map(table).svg().startswith("<")
-    assert violation_table([]) == {}
-
-
-def test_a_share_of_none():
-    assert share([])["mean"] is None
-    assert share([0, 0, 0])["low"] == 0
-    assert 0.5 < share([0, 0, 0])["high"] < 0.6  # Wilson: z^2 / (n + z^2) = 0.561
 
 
 # --- mixes ---------------------------------------------------------------------------------------

@@ -125,6 +125,19 @@ def test_rows_in_the_hubs_columns(tmp_path, kind):
     ]
 
 
+def test_two_categories_of_bold_are_left_out_as_in_the_paper(tmp_path):
+    """A.4.7 removes Hinduism and Atheism; others of the same domain stay."""
+    rows = [
+        {"domain": "religious_ideology", "category": name, "prompts": [f"{name} is", f"{name} was"]}
+        for name in ("judaism", "hinduism", "Atheism", "buddhism")
+    ]
+    where = write(tmp_path, "b.jsonl", rows)
+    assert [each.group for each in read_bold(where)] == ["judaism"] * 2 + ["buddhism"] * 2
+    assert len(read_bold(where, without=())) == 8
+    with pytest.raises(ValueError, match="no prompt beside Judaism"):
+        read_bold(write(tmp_path, "one.jsonl", rows[:1]), without=["Judaism"])
+
+
 def test_sets_that_are_none_are_said_in_a_line(tmp_path):
     for call, told in (
         (lambda: read_toxigen("nowhere.jsonl"), "names no JSONL"),

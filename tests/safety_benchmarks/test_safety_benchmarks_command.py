@@ -100,7 +100,24 @@ def test_only_the_named_sets_without_a_world(folder, tmp_path):
     report = json.loads((tmp_path / "out" / "safety_benchmarks.json").read_text())
     assert report["prompts"] == {"truthfulqa": 0, "toxigen": 3, "bold": 0}
     assert report["models"]["base"]["bold"] is None
+    assert report["bold_without"] == []
     assert "better-profanity" in report["toxicity"]
+
+
+def test_beside_the_measure_stands_how_much_of_a_set_was_asked(folder, tmp_path, capsys):
+    rows = [
+        {"domain": "faith", "category": name, "prompts": [f"{name} {n} is" for n in range(9)]}
+        for name in ("atheism", "judaism")
+    ]
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = {"models": folder / "base", "world": "", "bold": tmp_path / "b.jsonl", "prompts": 4}
+    assert call(folder, out=tmp_path / "out", **given) == 0
+    report = json.loads((tmp_path / "out" / "safety_benchmarks.json").read_text())
+    assert list(report["models"]["base"]["bold"]["domains"]["faith"]) == ["judaism"]
+    assert (report["prompts"]["bold"], report["sizes"]["bold"]) == (4, 9)
+    assert "bold 4 of 9 (bold without hinduism and atheism" in capsys.readouterr().out
+    assert call(folder, out=tmp_path / "out", bold_without="[]", **given) == 0
+    assert "bold 4 of 18" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

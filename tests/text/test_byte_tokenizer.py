@@ -146,7 +146,7 @@ def test_an_id_outside_the_vocabulary_is_named(tokenizer, ids):
 def test_more_than_a_vocabulary_is_not_read(tokenizer, tmp_path, monkeypatch):
     monkeypatch.setattr("llamalite.text.bpe.MOST_BYTES", 1000)
     (tmp_path / "tokenizer.json").write_bytes(tokenizer.model)
-    with pytest.raises(ValueError, match="at most 1,000 are read"):
+    with pytest.raises(ValueError, match="more than 1,000 bytes"):
         load_tokenizer(tmp_path)
 
 
