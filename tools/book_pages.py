@@ -24,7 +24,8 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("shapes", "protocols", "presets", "training_config", "artifacts", "stages"),
             *("pipeline", "disk", "jsonl", "own_files", "processes", "stopwatch", "plan*"),
-            *("cli", "verbs", "user_errors", "terminal", "chat", "real_models/*", "book/*"),
+            *("cli", "verbs", "user_errors", "terminal", "chat", "attack"),
+            *("real_models/*", "book/*"),
         ),
     ),
     "world": ("World", ("world/*",)),

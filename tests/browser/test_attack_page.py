@@ -139,6 +139,9 @@ def test_the_kernel_hears_that_somebody_is_there(visit):
         assert time.monotonic() < end
         time.sleep(0.1)
     assert clicks(page) == 1
+    assert page.run("document.querySelector('.ll-ask').scrollWidth") <= page.run(
+        "document.querySelector('.ll-ask').clientWidth"
+    )
 
 
 def test_an_attempt_by_keys_alone_takes_the_time_it_took(store, visit):
