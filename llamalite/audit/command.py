@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llamalite.data_care.rejected import FILE, told
 from llamalite.disk import write_json
 from llamalite.jsonl import write_rows
 
@@ -23,8 +25,9 @@ class AuditConfig:
 
     corpus: str = "world:ci"
     """world:PRESET (the micro-world's corpus of a run preset), packaged:plays, packaged:bible or
-    packaged:chats, files (JSONL or Parquet with a column "text", or .txt with a document a line), a
-    folder or pattern of such, or hub:NAME[:CONFIG[:SPLIT]]."""
+    packaged:chats, files (JSONL or Parquet with a column "text", or .txt with a document a line;
+    all but Parquet perhaps gzipped), a folder or pattern of such, or hub:NAME[:CONFIG[:SPLIT]], of
+    any size: it is read as it comes, and nothing of it is kept."""
     documents: int = 0
     """Most documents that are read; 0: all, and 10,000 of a micro-world."""
     every: int = 1
@@ -35,7 +38,7 @@ class AuditConfig:
     terms, or labelled rows to learn from as hub:toxigen/toxigen-data:annotated ("text" with "label"
     or "toxicity_human"). Empty: words; for a micro-world, labelled lines of another world."""
     out: str = "runs/audit"
-    """Folder of audit.json, toxic.jsonl and the plots."""
+    """Folder of audit.json, toxic.jsonl, the plots, and rejected.jsonl for what cannot be used."""
 
     def __post_init__(self) -> None:
         if self.documents < 0:
@@ -47,7 +50,8 @@ class AuditConfig:
 def audit(config: AuditConfig) -> dict[str, Any]:
     """Read the corpus once, write the files, and return what audit.json holds.
 
-    Keys: those of `Tally.result` over all documents; `sources`, the same by source where there are
+    Keys: those of `Tally.result` over all documents; `rejected` (fault: documents that were set
+    aside for it); `sources`, the same by source where there are
     several; `detectors`; and, where the truth is known, `toxicity_truth` (share, precision,
     recall; one of nothing is None). Raises ValueError for a corpus that cannot be read.
     """
@@ -57,7 +61,10 @@ def audit(config: AuditConfig) -> dict[str, Any]:
     from llamalite.audit.recipe import open_corpus
     from llamalite.audit.tally import Tally
 
-    corpus = open_corpus(config.corpus, config.documents, config.every, config.toxicity)
+    folder = Path(config.out)
+    corpus = open_corpus(
+        config.corpus, config.documents, config.every, config.toxicity, folder / FILE
+    )
     auditor = corpus.auditor
     whole, sources = Tally(), dict[str, Tally]()
     judged = hits = known = both = 0
@@ -80,8 +87,12 @@ def audit(config: AuditConfig) -> dict[str, Any]:
             # of equals the earlier stays
             entry = (marks.toxicity, -number, row)
             (heapq.heappush if len(worst) < WORST else heapq.heappushpop)(worst, entry)
+    corpus.rejects.close()
+    if not whole.documents:
+        raise corpus.rejects.all_gone(config.corpus)
     result = {
         "corpus": config.corpus,
+        "rejected": dict(corpus.rejects.reasons.most_common()),
         "detectors": {"toxicity": auditor.toxicity.name, "language": auditor.language.name},
         **whole.result(auditor.axes),
     }
@@ -93,7 +104,6 @@ def audit(config: AuditConfig) -> dict[str, Any]:
             "precision": round(both / hits, 6) if hits else None,
             "recall": round(both / known, 6) if known else None,
         }
-    folder = Path(config.out)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "audit.json", result)
     write_rows(folder / "toxic.jsonl", (row for _, _, row in sorted(worst, reverse=True)))
@@ -130,8 +140,8 @@ def _print(result: Mapping[str, Any], folder: Path) -> None:
     toxicity = result["toxicity"]
     table.add_row("toxic", f"{toxicity['share']:.2%}", f"mean score {toxicity['mean']:.4f}")
     for name, share in list(result["languages"]["documents"].items())[:TOP]:
-        told = result["languages"]["text"].get(name, 0.0)
-        table.add_row(f"language {name}", f"{share:.2%}", f"{told:.2%} of the text")
+        text = result["languages"]["text"].get(name, 0.0)
+        table.add_row(f"language {name}", f"{share:.2%}", f"{text:.2%} of the text")
     console.print(table)
     if truth := result.get("toxicity_truth"):
         precision, recall = (
@@ -141,6 +151,8 @@ def _print(result: Mapping[str, Any], folder: Path) -> None:
         console.print(
             f"toxic in truth {truth['share']:.2%}; precision {precision}, recall {recall}"
         )
+    if result["rejected"]:
+        console.print(f"{told(Counter(result['rejected']))}: {FILE}", soft_wrap=True)
     for name, detector in result["detectors"].items():
         console.print(f"{name}: {detector}", soft_wrap=True)
     console.print(f"written: {folder}", soft_wrap=True)
