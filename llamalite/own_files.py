@@ -68,9 +68,42 @@ def reading(what: str) -> Iterator[Callable[[str], None]]:
     console.print(f"reading {what}: {line}", markup=False, soft_wrap=True)
 
 
+class LostConnectionError(ValueError):
+    """The hub went away in the middle; what was read before it is not lost."""
+
+
+_NETWORK = ("aiohttp", "httpcore", "httpx", "huggingface_hub", "requests", "socket", "urllib3")
+"""Packages whose errors are those of a connection."""
+
+
+def went_away(error: BaseException) -> LostConnectionError | None:
+    """What to say of an error if it, or what it comes of, is a lost connection; None if not."""
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        chain.append(following)
+        following = following.__cause__ or following.__context__
+    for each in chain:
+        package = type(each).__module__.split(".")[0]
+        status = getattr(getattr(each, "response", None), "status_code", 0)
+        refused = 400 <= status < 500 and status not in (408, 429)  # it is there, and says no
+        if isinstance(each, ConnectionError | TimeoutError) or (
+            package in _NETWORK and not refused
+        ):
+            reason = (str(each).splitlines() or [""])[0] or type(each).__name__
+            return LostConnectionError(
+                f"the connection to the hub was lost ({reason}); "
+                "the same command goes on from what was saved"
+            )
+    return None
+
+
 @contextmanager
 def read_by_datasets(what: str) -> Iterator[None]:
-    """Say in one line what `datasets` cannot read and why; its own errors are many and long."""
+    """Say in one line what `datasets` cannot read and why; its own errors are many and long.
+
+    Of a download that was cut off, the finished files stay in the cache for the next call.
+    """
     try:
         with without_bars():
             yield

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llamalite.data_care.rejected import FILE, told
 from llamalite.disk import write_json
 from llamalite.jsonl import write_rows
 
@@ -23,8 +25,9 @@ class AuditConfig:
 
     corpus: str = "world:ci"
     """world:PRESET (the micro-world's corpus of a run preset), packaged:plays, packaged:bible or
-    packaged:chats, files (JSONL or Parquet with a column "text", or .txt with a document a line), a
-    folder or pattern of such, or hub:NAME[:CONFIG[:SPLIT]]."""
+    packaged:chats, files (JSONL or Parquet with a column "text", or .txt with a document a line;
+    all but Parquet perhaps gzipped), a folder or pattern of such, or hub:NAME[:CONFIG[:SPLIT]], of
+    any size: it is read as it comes, and nothing of it is kept."""
     documents: int = 0
     """Most documents that are read; 0: all, and 10,000 of a micro-world."""
     every: int = 1
@@ -35,9 +38,10 @@ class AuditConfig:
     terms, or labelled rows to learn from as hub:toxigen/toxigen-data:annotated ("text" with "label"
     or "toxicity_human"). Empty: words; for a micro-world, labelled lines of another world."""
     out: str = "runs/audit"
-    """Folder of audit.json, toxic.jsonl and the plots. Shares of demographic descriptors are those
-    of our own list of 120 English ones on five axes; the paper's, HolisticBias, has several hundred
-    on them, so that shares do not compare with those of its table 9b."""
+    """Folder of audit.json, toxic.jsonl, the plots, and rejected.jsonl for what cannot be used.
+    Shares of demographic descriptors are those of our own list of 120 English ones on five axes;
+    the paper's, HolisticBias, has several hundred on them, so that shares do not compare with those
+    of its table 9b."""
 
     def __post_init__(self) -> None:
         if self.documents < 0:
@@ -49,10 +53,10 @@ class AuditConfig:
 def audit(config: AuditConfig) -> dict[str, Any]:
     """Read the corpus once, write the files, and return what audit.json holds.
 
-    Keys: those of `Tally.result` over all documents; `sources`, the same by source where there are
-    several; `detectors`, whose judgements and lists these are; and, where the truth is known,
-    `toxicity_truth` (share, precision, recall; one of nothing is None). Raises ValueError for a
-    corpus that cannot be read.
+    Keys: those of `Tally.result` over all documents; `rejected` (fault: documents that were set
+    aside for it); `sources`, the same by source where there are several; `detectors`, whose
+    judgements and lists these are; and, where the truth is known, `toxicity_truth` (share,
+    precision, recall; one of nothing is None). Raises ValueError for a corpus that cannot be read.
     """
     from rich.progress import track
 
@@ -61,7 +65,10 @@ def audit(config: AuditConfig) -> dict[str, Any]:
     from llamalite.audit.tally import Tally
     from llamalite.audit.words import told
 
-    corpus = open_corpus(config.corpus, config.documents, config.every, config.toxicity)
+    folder = Path(config.out)
+    corpus = open_corpus(
+        config.corpus, config.documents, config.every, config.toxicity, folder / FILE
+    )
     auditor = corpus.auditor
     whole, sources = Tally(), dict[str, Tally]()
     judged = hits = known = both = 0
@@ -84,8 +91,12 @@ def audit(config: AuditConfig) -> dict[str, Any]:
             # of equals the earlier stays
             entry = (marks.toxicity, -number, row)
             (heapq.heappush if len(worst) < WORST else heapq.heappushpop)(worst, entry)
+    corpus.rejects.close()
+    if not whole.documents:
+        raise corpus.rejects.all_gone(config.corpus)
     result = {
         "corpus": config.corpus,
+        "rejected": dict(corpus.rejects.reasons.most_common()),
         "detectors": {
             "toxicity": auditor.toxicity.name,
             "language": auditor.language.name,
@@ -101,7 +112,6 @@ def audit(config: AuditConfig) -> dict[str, Any]:
             "precision": round(both / hits, 6) if hits else None,
             "recall": round(both / known, 6) if known else None,
         }
-    folder = Path(config.out)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "audit.json", result)
     write_rows(folder / "toxic.jsonl", (row for _, _, row in sorted(worst, reverse=True)))
@@ -138,8 +148,8 @@ def _print(result: Mapping[str, Any], folder: Path) -> None:
     toxicity = result["toxicity"]
     table.add_row("toxic", f"{toxicity['share']:.2%}", f"mean score {toxicity['mean']:.4f}")
     for name, share in list(result["languages"]["documents"].items())[:TOP]:
-        told = result["languages"]["text"].get(name, 0.0)
-        table.add_row(f"language {name}", f"{share:.2%}", f"{told:.2%} of the text")
+        text = result["languages"]["text"].get(name, 0.0)
+        table.add_row(f"language {name}", f"{share:.2%}", f"{text:.2%} of the text")
     console.print(table)
     if truth := result.get("toxicity_truth"):
         precision, recall = (
@@ -149,6 +159,8 @@ def _print(result: Mapping[str, Any], folder: Path) -> None:
         console.print(
             f"toxic in truth {truth['share']:.2%}; precision {precision}, recall {recall}"
         )
+    if result["rejected"]:
+        console.print(f"{told(Counter(result['rejected']))}: {FILE}", soft_wrap=True)
     for name, detector in result["detectors"].items():
         console.print(f"{name}: {detector}", soft_wrap=True)
     console.print(f"written: {folder}", soft_wrap=True)

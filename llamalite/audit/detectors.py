@@ -109,9 +109,11 @@ def toxicity_from(where: str) -> Detector:
             f"toxicity is {where!r}, which is no file; give words, a .txt list of terms, or rows "
             'with "text" and "label"'
         )
-    from llamalite.text.files import open_source
+    from llamalite.text.files import open_table
 
-    rows = open_source("toxicity", where)
+    rows = open_table("toxicity", where)
+    if "text" not in rows.column_names:
+        raise ValueError(f'{where} has no column "text", only {", ".join(rows.column_names)}')
     label = next((key for key in ("label", "toxicity_human") if key in rows.column_names), None)
     if label is None:
         raise ValueError(f'{where} has neither "label" nor "toxicity_human"; label its rows')

@@ -8,7 +8,9 @@ generators did is known, so the audit itself can be audited.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 from llamalite.audit.detectors import (
@@ -23,6 +25,10 @@ from llamalite.audit.detectors import (
 )
 from llamalite.audit.tally import Auditor
 from llamalite.audit.words import AXES, Axis
+from llamalite.data_care.rejected import Rejects
+from llamalite.data_care.streams import documents as raw_documents
+from llamalite.data_care.streams import open_stream
+from llamalite.own_files import STREAM
 from llamalite.presets import get_preset
 from llamalite.world import World, lumo
 from llamalite.world.seeding import rng_for
@@ -50,17 +56,25 @@ class Read(NamedTuple):
 class AuditedCorpus:
     """Documents to audit, how many, and the lists and detectors that suit them."""
 
-    size: int
+    size: int | None
+    """Number of documents; None where it is not known before they are read."""
     documents: Iterator[Read]
     auditor: Auditor
+    rejects: Rejects = field(default_factory=Rejects)
+    """What could not be used; filled as the documents are read."""
 
 
 def open_corpus(
-    where: str, documents: int = 0, every: int = 1, toxicity: str = ""
+    where: str,
+    documents: int = 0,
+    every: int = 1,
+    toxicity: str = "",
+    rejected: Path | None = None,
 ) -> AuditedCorpus:
-    """A corpus by the name a setting gives it.
+    """A corpus by the name a setting gives it, read as it comes: nothing of it is kept.
 
-    `documents` limits their number (0: all; of a micro-world 10,000), `every` reads each n-th only.
+    `documents` limits their number (0: all; of a micro-world 10,000), `every` audits each n-th of
+    the usable ones only. Others are counted, and written to the file `rejected` if one is named.
     `toxicity` names another detector than the corpus's own, see `toxicity_from`. Raises ValueError
     for what cannot be read, and for an `every` of a micro-world.
     """
@@ -72,14 +86,14 @@ def open_corpus(
             )
         preset = get_preset(where.removeprefix(WORLD))
         return world_corpus(World(preset.world), documents or 10_000, given=given)
-    from llamalite.text.files import open_source
-
-    rows = open_source("corpus", where)
-    places = range(0, len(rows), every)[: documents or None]
+    stream = open_stream("corpus", where.removeprefix(STREAM))
+    rejects = Rejects(rejected)
+    usable = islice(rejects.usable(raw_documents(stream)), 0, None, every)
     return AuditedCorpus(
-        len(places),
-        (Read(rows[place]["text"] or "", where) for place in places),
+        documents or None,
+        (Read(each.text, where) for each in islice(usable, documents or None)),
         Auditor(given or packaged_word_list(), packaged_languages()),
+        rejects,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
@@ -17,11 +18,17 @@ from llamalite.contamination.subsets import (
     by_length,
     most_affected,
 )
+from llamalite.data_care.rejected import told
 from llamalite.disk import write_json
 from llamalite.jsonl import Rejected, read_rows, write_rejected, write_rows
+from llamalite.own_files import STREAM
 
 if TYPE_CHECKING:
     from llamalite.drawing import Drawing
+
+
+_ASIDE = "corpus_rejected.jsonl"
+"""Documents of the corpus that cannot be used; rejected.jsonl has the benchmark's lines."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +40,16 @@ class ContaminationConfig:
     "score": its score on it}, as `llamalite benchmark --samples true` writes one for each model and
     task. Scores may be left out, in all lines; then only shares are told."""
     corpus: str = ""
-    """Training data: files (JSONL or Parquet with a column "text", or .txt with a document a line),
-    a pattern of such, or hub:NAME[:CONFIG[:SPLIT]] for a dataset of the Hugging Face hub."""
+    """Training data: files (JSONL or Parquet with a column "text", or .txt with a document a line;
+    all but Parquet perhaps gzipped), a pattern or folder of such, packaged:NAME, or
+    hub:NAME[:CONFIG[:SPLIT]] for a dataset of the Hugging Face hub. It is read as it comes, and
+    nothing of it is kept."""
     tokenizer: str = ""
     """Whose tokens are compared, best the model's own: a model's folder, the name of a fetched
     model as smollm2, a tokenizer.model (SentencePiece) or a tokenizer.json (byte-level BPE)."""
     out: str = "runs/contamination"
-    """Folder of contamination.json, samples.jsonl and contamination.svg."""
+    """Folder of contamination.json, samples.jsonl, contamination.svg, and of what cannot be used:
+    rejected.jsonl of the benchmark, corpus_rejected.jsonl of the corpus."""
     budget: int = BUDGET
     """Tokens that may differ inside a match, after its first ten."""
 
@@ -54,15 +64,17 @@ class Sample(NamedTuple):
 def measure(config: ContaminationConfig) -> dict[str, Any]:
     """Compare, write the files, and return what contamination.json holds.
 
-    Keys: `samples`, `rejected` (lines of the benchmark set aside), `corpus_tokens`, `shares`
-    (length of match: mean share of contaminated tokens, 0 to 1), and with scores `subsets`
-    (length: the four subsets) and `affected` (the length at which scores are moved most, or None).
-    Llama 2, appendix A.6. Raises ValueError for files that cannot be used.
+    Keys: `samples`, `rejected` (lines of the benchmark set aside), `corpus_documents`,
+    `corpus_rejected` (fault: documents set aside for it), `corpus_tokens`, `shares` (length of
+    match: mean share of contaminated tokens, 0 to 1), and with scores `subsets` (length: the four
+    subsets) and `affected` (the length at which scores are moved most, or None). Llama 2, appendix
+    A.6. Raises ValueError for files that cannot be used.
     """
     from rich.progress import track
 
+    from llamalite.data_care.rejected import Rejects
+    from llamalite.data_care.streams import documents, open_stream
     from llamalite.real_models.fetch import find_model
-    from llamalite.text.files import open_source
     from llamalite.text.loading import load_tokenizer
 
     for name in ("benchmark", "corpus", "tokenizer"):
@@ -71,9 +83,16 @@ def measure(config: ContaminationConfig) -> dict[str, Any]:
     tokenizer = load_tokenizer(find_model(config.tokenizer))
     samples, rejected = read_benchmark(config.benchmark)
     index = BenchmarkIndex([tokenizer.encode(each.text) for each in samples], config.budget)
-    documents = open_source("corpus", config.corpus)
-    for row in track(documents, "reading the corpus", total=len(documents)):
-        index.see(tokenizer.encode(row["text"] or ""))
+    folder = Path(config.out)
+    rejects = Rejects(folder / _ASIDE)
+    corpus = documents(open_stream("corpus", config.corpus.removeprefix(STREAM)))
+    read = 0
+    for each in track(rejects.usable(corpus), "reading the corpus", total=None):
+        index.see(tokenizer.encode(each.text))
+        read += 1
+    rejects.close()
+    if not read:
+        raise rejects.all_gone(config.corpus)
 
     shares = {length: index.shares(length) for length in LENGTHS}
     scores = [each.score for each in samples if each.score is not None]
@@ -81,12 +100,13 @@ def measure(config: ContaminationConfig) -> dict[str, Any]:
     result: dict[str, Any] = {
         "samples": len(samples),
         "rejected": len(rejected),
+        "corpus_documents": read,
+        "corpus_rejected": dict(rejects.reasons.most_common()),
         "corpus_tokens": index.seen,
         "shares": {length: float(share.mean()) for length, share in shares.items()},
         "subsets": {length: [_plain(each) for each in four] for length, four in found.items()},
         "affected": most_affected(found),
     }
-    folder = Path(config.out)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "contamination.json", result)
     write_rows(
@@ -186,6 +206,8 @@ def _print(result: Mapping[str, Any], found: Mapping[int, Sequence[Subset]], fol
     console.print(table)
     if result["rejected"]:
         console.print(f"{result['rejected']} lines of the benchmark set aside in rejected.jsonl")
+    if aside := Counter(result["corpus_rejected"]):
+        console.print(f"of the corpus {told(aside)}: {_ASIDE}", soft_wrap=True)
     if found:
         at = result["affected"]
         console.print(

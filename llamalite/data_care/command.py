@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from llamalite.data_care.recipe import CleanConfig, clean_into
+from llamalite.data_care.store import REJECTED
 
 
 def clean(config: CleanConfig) -> dict[str, Any]:
     """Clean a corpus, write the files, tell the counts; returns what clean.json holds.
 
     Keys: `documents` and `characters` (before and after), `stages` (the same by source and stage),
-    `reasons`, `languages`, `rich_sites`, `epochs`, and `corpus`, as `--pretrain.corpus` takes it.
+    `reasons`, `languages`, `rich_sites`, `epochs`, `emptied` (sources of which nothing is left, and
+    the weight the mixture gives them), and `corpus`, as `--pretrain.corpus` takes it.
     Cut short, the same command goes on. Raises ValueError for a corpus that cannot be read.
     """
     from llamalite.data_care.figures import cleaning
@@ -55,6 +57,9 @@ def _tell(result: Mapping[str, Any], folder: Path) -> None:
             f"{row['epochs']:.2f}",
         )
     console.print(sources)
+    for source, weight in result["emptied"].items():
+        others = f"; its weight of {weight:g} goes to the others" * (weight > 0)
+        console.print(f"nothing of {source} is left{others}: {folder / REJECTED} says why")
     if result["rich_sites"]:
         console.print(f"sites rich in personal data: {', '.join(result['rich_sites'])}")
     console.print(f"written: {folder}", soft_wrap=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 HEAD = 200
 """Characters of a rejected document that are kept, to look at."""
+MAX_BYTES = 10_000_000
+"""A longer document is not taken into memory by what reads a corpus, but set aside."""
 
 
 class RawDocument(NamedTuple):
@@ -52,3 +55,13 @@ def head(text: str) -> str:
         char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}"
         for char in shown
     )
+
+
+def site_of(site: object, url: object) -> str:
+    """The site a row names, or the host of its address; empty where it has neither."""
+    if isinstance(site, str) and site:
+        return site
+    try:
+        return (urlsplit(url).hostname or "") if isinstance(url, str) else ""
+    except ValueError:  # an address that is none
+        return ""

@@ -19,15 +19,20 @@ _STREETS = "Street|St|Road|Rd|Lane|Avenue|Ave|Drive|Square|Way|Boulevard|Close|C
 # every repetition is bounded: on a hostile text an open one takes time in the square of its length
 _PATTERN = re.compile(
     r"(?P<mail>\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4})"
-    r"|(?P<phone>(?<![\w.])(?:\+\d{1,3}[ .-]?\(?\d{1,5}\)?(?:[ .-]?\d{2,8}){1,4}\b"
-    r"|\(?\d{2,4}\)?[ .-]\d{3,4}[ .-]\d{3,4}\b))"
+    r"|(?P<phone>(?<![\w.-])(?:\+\d{1,3}[ .-]?\(?\d{1,5}\)?(?:[ .-]?\d{2,8}){1,4}\b"
+    r"|\(\d{2,5}\)[ .-]?\d{3,4}[ .-]\d{3,4}\b"
+    r"|\d{2,4}-\d{3,4}-\d{3,4}\b(?!-\d)|\d{2,4}\.\d{3,4}\.\d{4}\b(?!\.\d)))"
     r"|(?P<named_number>\b(?:[Tt]ele)?(?:[Pp]hone|[Mm]obile|[Cc]ell|[Ff]ax|[Aa]ccount|[Pp]assport)\b"
     r"[^.!?\n\d]{0,40}\b[A-Z][\w'-]{1,30}\b[^.!?\n\d]{0,20}\b\d{4,16}\b)"
+    # three numbers in a row are a telephone's where a word says so, and else of any table
+    r"|(?i:\b(?:tel|telephone|phone|mobile|fax|call|dial|ring)\b)[^!?\n\d]{0,30}"
+    r"(?<![\w.])(?P<called>\d{2,5}[ .-]\d{3,4}[ .-]\d{3,4}\b)"
     r"|(?P<address>\b\d{1,5} (?:[A-Z][a-z]{1,20} ){1,3}(?:" + _STREETS + r")\b)"
 )
 KINDS = ("mail", "phone", "named_number", "address")
-"""What is looked for: e-mail addresses, telephone numbers, a name with a number ("the phone number
-of Ann is 1234"), and street addresses."""
+"""What is looked for: e-mail addresses, telephone numbers (with a plus, brackets, hyphens or dots
+throughout, or after a word such as "call"), a name with a number ("the phone number of Ann is
+1234"), and street addresses."""
 _SHORTEST = 200
 """Characters that a shorter document counts as, so that a line with one address is not rich."""
 
@@ -83,7 +88,8 @@ def personal_data(text: str) -> Iterator[Found]:
     """Every piece of personal data in a text, in order, none inside another."""
     for match in _PATTERN.finditer(text):
         assert match.lastgroup is not None, "every branch of the pattern has a name"
-        yield Found(match.lastgroup, *match.span())
+        kind = "phone" if match.lastgroup == "called" else match.lastgroup
+        yield Found(kind, *match.span(match.lastgroup))
 
 
 def survey_sites(documents: Iterable[RawDocument]) -> dict[str, Site]:

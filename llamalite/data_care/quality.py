@@ -36,7 +36,8 @@ class QualityConfig:
     repeated_lines: float = 0.3
     """Greatest share of characters in lines that stand there before; Gopher 0.2."""
     repeated_words: float = 0.3
-    """Greatest share of characters in the commonest three words in a row; Gopher 0.18."""
+    """Greatest share of characters in the words that the commonest three in a row cover; Gopher
+    0.18."""
     blanks: float = 0.6
     """Greatest share of white space among the characters; not in Gopher."""
 
@@ -80,10 +81,18 @@ def _line_fault(text: str, config: QualityConfig) -> str:
 
 
 def _repetition_fault(words: list[str], config: QualityConfig) -> str:
-    """The commonest three words in a row, by the characters they fill."""
+    """The commonest three words in a row, by the characters of all words that they cover.
+
+    Where they overlap ("ha ha ha ha") a word counts once, so that the share is one.
+    """
     if len(words) < _NGRAM:
         return ""
-    rows = zip(*(islice(words, start, None) for start in range(_NGRAM)), strict=False)
+    rows = list(zip(*(islice(words, start, None) for start in range(_NGRAM)), strict=False))
     [(common, count)] = Counter(rows).most_common(1)
-    share = count * sum(map(len, common)) / sum(map(len, words)) if count > 1 else 0.0
+    if count == 1:
+        return ""
+    covered = {
+        place + step for place, row in enumerate(rows) if row == common for step in range(_NGRAM)
+    }
+    share = sum(len(words[place]) for place in covered) / sum(map(len, words))
     return f"repeated words: {share:.2f}" if share > config.repeated_words else ""

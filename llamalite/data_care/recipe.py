@@ -15,9 +15,9 @@ from llamalite.data_care.epochs import check_mixture, effective_epochs
 from llamalite.data_care.personal import Site, survey_sites
 from llamalite.data_care.pipeline import STAGES, Counts, Rules, Tally, judge
 from llamalite.data_care.store import CORPUS, REJECTED, RESULT, Store
-from llamalite.data_care.streams import WORLD, interleaved, open_stream
+from llamalite.data_care.streams import WORLD, documents, interleaved, open_stream
 from llamalite.disk import write_json
-from llamalite.own_files import HUB, hub_name, matching_files
+from llamalite.own_files import HUB, LostConnectionError, hub_name, matching_files
 from llamalite.world.config import MIXTURE, WorldConfig
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ class CleanConfig:
 def clean_into(folder: Path, config: CleanConfig, *, progress: bool = False) -> dict[str, Any]:
     """Clean a corpus into a folder; returns what its clean.json holds, see `command.clean`.
 
-    Cut short, the same call goes on. Raises ValueError for a corpus that cannot be read, one of
-    which nothing is left, and a folder in which another cleaning was not finished or which holds
-    what is to be read.
+    Cut short, the same call goes on; also after `LostConnectionError`, when the hub goes away.
+    Raises ValueError for a corpus that cannot be read, one of which nothing is left, and a folder
+    in which another cleaning was not finished or which holds what is to be read.
     """
     _check_apart(folder, config)
     stream = open_corpus(config)
@@ -150,7 +150,7 @@ def _clean_stream(
     if store.state is None:
         counts, done = Counts(), 0
         # a survey leaves the stream itself where it was
-        surveyed = islice(_documents(stream), config.rules.personal.survey or None)
+        surveyed = islice(documents(stream), config.rules.personal.survey or None)
         sites = survey_sites(surveyed) if config.rules.personal.density else {}
     else:
         counts, done = Counts.restored(store.state["counts"]), store.state["done"]
@@ -166,20 +166,25 @@ def _clean_stream(
         }
 
     index = DuplicateIndex(store.database, config.rules.duplicates)
-    rest = islice(_documents(stream), limit and limit - done)
-    for document in _shown(rest, done, limit) if progress else rest:
-        verdict = judge(document, config.rules, sites, index)
-        counts.count(document, verdict)
-        done += 1
-        if store.put(document, verdict):
-            store.commit(state())
+    rest = islice(documents(stream), limit and limit - done)
+    # only what is read from afar can break off, and only before a break is the place certain
+    remote = any(where.startswith(HUB) for where in config.sources.values())
+    place = state() if remote else {}
+    try:
+        for document in _shown(rest, done, limit) if progress else rest:
+            verdict = judge(document, config.rules, sites, index)
+            counts.count(document, verdict)
+            done += 1
+            full = store.put(document, verdict)
+            if full or remote:
+                place = state()
+            if full:
+                store.commit(place)
+    except LostConnectionError:
+        store.pause(place)
+        raise
     store.commit(state())
     return counts, sites
-
-
-def _documents(stream: IterableDataset) -> Iterator[RawDocument]:
-    for row in stream:
-        yield RawDocument(**row)
 
 
 def _shown(documents: Iterator[RawDocument], done: int, limit: int | None) -> Iterator[RawDocument]:
@@ -224,6 +229,11 @@ def summary(counts: Counts, sites: Mapping[str, Site], config: CleanConfig) -> d
                 config.characters_per_token,
             )
         ],
+        "emptied": {
+            source: config.mixture.get(source, 0.0)
+            for source, tally in left.items()
+            if not tally.documents
+        },
         "corpus": {
             source: str(Path(config.out) / CORPUS / source)
             for source, tally in left.items()

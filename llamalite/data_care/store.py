@@ -2,7 +2,8 @@
 
 What has been kept, counted and read so far is committed together with each round of shards, in one
 SQLite transaction; shards written after the last commit are written again. So a cleaning that is
-cut short at any moment goes on to the same files.
+cut short at any moment goes on to the same files. What a break leaves of a round that is not full
+waits in the same database, so that the shards are those of a cleaning without a break.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         self.database = sqlite3.connect(folder / _DATABASE, isolation_level=None)
         self.database.execute("CREATE TABLE IF NOT EXISTS place (settings TEXT, state TEXT)")
+        self.database.execute("CREATE TABLE IF NOT EXISTS waiting (rows TEXT)")
         found = self.database.execute("SELECT settings, state FROM place").fetchone()
         if found and found[0] != own:
             self.database.close()
@@ -58,6 +60,8 @@ class Store:
         self._rejected: list[dict[str, Any]] = []
         self._held = 0
         self._round = self.state["round"] if self.state else 0
+        if waiting := self.database.execute("SELECT rows FROM waiting").fetchone():
+            self._kept, self._rejected, self._held = json.loads(waiting[0])
 
     def put(self, document: RawDocument, verdict: Verdict) -> bool:
         """Take a judged document; true when it is time to `commit`."""
@@ -104,7 +108,18 @@ class Store:
             )
         self._kept, self._rejected, self._held = {}, [], 0
         self._round += 1
+        self._save(state)
+
+    def pause(self, state: Mapping[str, Any]) -> None:
+        """Save `state` and, for the next opening, what was put since the last commit."""
+        rows = json.dumps([self._kept, self._rejected, self._held])
+        self._save(state, rows)
+
+    def _save(self, state: Mapping[str, Any], waiting: str | None = None) -> None:
         whole = json.dumps({**state, "round": self._round})
+        self.database.execute("DELETE FROM waiting")
+        if waiting is not None:
+            self.database.execute("INSERT INTO waiting VALUES (?)", (waiting,))
         self.database.execute("DELETE FROM place")
         self.database.execute("INSERT INTO place VALUES (?, ?)", (self._settings, whole))
         self.database.execute("COMMIT")

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llamalite.data_care import packaged
-from llamalite.data_care.documents import RawDocument, head, unusable
-from llamalite.data_care.reading import kind_of, read_file, site_of
-from llamalite.own_files import HUB, hub_name, matching_files, read_by_datasets
+from llamalite.data_care.documents import MAX_BYTES, RawDocument
+from llamalite.data_care.hub import hub_stream, went_away
+from llamalite.data_care.reading import kind_of, read_file
+from llamalite.own_files import HUB, matching_files
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -69,7 +70,7 @@ def open_stream(
     source: str,
     where: str,
     *,
-    max_bytes: int,
+    max_bytes: int = MAX_BYTES,
     world: Callable[[], Corpus] | None = None,
     documents: int = 0,
 ) -> IterableDataset:
@@ -80,7 +81,7 @@ def open_stream(
     there.
     """
     if where.startswith(HUB):
-        return _hub_stream(source, where, max_bytes)
+        return hub_stream(source, where, max_bytes, _features())
     make: Callable[..., Iterator[dict[str, Any]]]
     if where.startswith(WORLD):
         if world is None:
@@ -108,6 +109,25 @@ def open_stream(
     )
     assert isinstance(made, IterableDataset)
     return made
+
+
+def documents(stream: Any) -> Iterator[RawDocument]:
+    """What a stream holds from where it stands, once.
+
+    Raises `LostConnectionError` when the hub goes away meanwhile; the place of the stream itself is
+    then not to be trusted, only one taken before.
+    """
+    rows = iter(stream)
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except Exception as error:
+            if lost := went_away(error):
+                raise lost from error
+            raise
+        yield RawDocument(**row)
 
 
 def _file_rows(source: str, files: Sequence[str], max_bytes: int) -> Iterator[dict[str, Any]]:
@@ -139,37 +159,6 @@ def _world_rows(source: str, held: _Held, name: str, documents: int) -> Iterator
         made = held.corpus.document(name, number)
         site = getattr(made, "site", "")
         yield RawDocument(made.text, source, f"{WORLD}{name}:{number}", site)._asdict()
-
-
-def _hub_stream(source: str, where: str, max_bytes: int) -> IterableDataset:
-    from datasets import load_dataset
-
-    name, config, split = hub_name(where)
-    with read_by_datasets(f"{where!r}, the corpus of {source!r}"):
-        stream: Any = load_dataset(name, config, split=split, streaming=True)
-        columns = stream.column_names or list(next(iter(stream)))
-    if "text" not in columns:
-        raise ValueError(
-            f'the corpus of source {source!r} has no column "text", only {", ".join(columns)}; '
-            "rename one"
-        )
-
-    def as_document(row: dict[str, Any], number: int) -> dict[str, Any]:
-        text = row["text"]
-        fault = unusable(text)
-        if not fault and len(text) > max_bytes:
-            fault = f"too long: {len(text):,} characters"
-        size = len(text) if isinstance(text, str) else 0
-        return RawDocument(
-            head(text if isinstance(text, str) else "") if fault else text,
-            source,
-            f"{where}:{number}",
-            site_of(row.get("site"), row.get("url")),
-            fault,
-            size if fault else 0,
-        )._asdict()
-
-    return stream.map(as_document, with_indices=True, remove_columns=columns, features=_features())
 
 
 def _features() -> Any:

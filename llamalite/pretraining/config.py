@@ -37,7 +37,11 @@ class PretrainConfig:
     text, or a folder of them), packaged:plays, packaged:bible or packaged:chats (real English out
     of Python packages), or hub:NAME[:CONFIG[:SPLIT]] with a column "text". They are tokenised once,
     onto this disk. With stream: before each, as in stream:hub:NAME, they are read as they come,
-    each process its own part, and nothing is kept."""
+    each process its own part, and nothing is kept. What cannot be used is counted and set aside in
+    rejected.jsonl."""
+    shuffle: int = 1000
+    """Documents of a stream that are taken at a time and learned from in a drawn order; 0: in the
+    stream's own. Files tokenised beforehand keep theirs."""
     attend_across_documents: bool = False
     """Let a token see earlier documents packed into its row; the paper does not say."""
     optimizer: OptimizerConfig = field(
@@ -51,7 +55,7 @@ class PretrainConfig:
         for name in ("tokens", "sequence_length", "batch_size", "accumulation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("documents", "held_out"):
+        for name in ("documents", "held_out", "shuffle"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
         if self.sequence_length > self.model.max_seq_len:

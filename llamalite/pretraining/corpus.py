@@ -1,23 +1,30 @@
 """Your own corpus: files or a hub dataset, tokenised once into rows on disk.
 
-Hugging Face `datasets` reads them and keeps the rows as Arrow files, which are mapped into memory
-and not loaded, so a corpus may be larger than the machine. Not in the paper.
+It is read in one pass. The rows stand in Arrow files, which are mapped into memory and not loaded,
+so a corpus may be larger than the machine; beside them what was kept from training, and what could
+not be used. Not in the paper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from llamalite.data_care.rejected import FILE, Rejects
+from llamalite.disk import write_json
 from llamalite.own_files import reading
 from llamalite.resume import discard
 from llamalite.text.files import learned_and_kept, open_source
 from llamalite.text.packing import FirstFit, PackedRow
 from llamalite.text.tokenizer import Tokenizer
+
+_KEPT = "kept.json"
+"""Texts kept from training, beside a source's rows; written last."""
 
 
 def tokenised_blocks(
@@ -25,9 +32,9 @@ def tokenised_blocks(
 ) -> dict[str, Any]:
     """Each source of a corpus as a dataset of rows of `length` tokens, made on first use.
 
-    Documents that `held_out` keeps from training are not among them. Raises ValueError for a
-    pattern that fits no file, a file type that cannot be read, a missing "text" column and a source
-    without text.
+    Documents that `held_out` keeps from training are not among them, but what `kept_texts` gives;
+    what cannot be used is what `rejected_files` hold. Raises ValueError for a pattern that fits no
+    file, a file type that cannot be read, and a source without text.
     """
     from datasets import Dataset, load_from_disk
     from filelock import FileLock
@@ -38,13 +45,16 @@ def tokenised_blocks(
         final = folder / source
         # several processes of one run come here at once; the first makes the rows
         with FileLock(folder / f"{source}.lock"):
-            if not final.exists():
+            if not (final / _KEPT).exists():
                 partial = folder / f"{source}.partial"
                 discard(partial)
+                discard(final)
                 cache = folder / f"{source}.cache"
                 with reading(source) as told:
-                    documents = open_source(source, where, cache)
-                    learned, _ = learned_and_kept(len(documents), held_out)
+                    rejects = Rejects(cache / FILE)
+                    documents = open_source(source, where, cache, rejects)
+                    rejects.close()
+                    learned, kept = learned_and_kept(len(documents), held_out)
                     made: Any = Dataset.from_generator(
                         pack_blocks,
                         gen_kwargs={
@@ -55,19 +65,25 @@ def tokenised_blocks(
                         cache_dir=str(cache),
                     )
                     made.save_to_disk(partial)
-                    told(f"{len(learned):,} documents in {len(made):,} rows of {length} tokens")
+                    found = f"{len(learned):,} documents in {len(made):,} rows of {length} tokens"
+                    told(", ".join(filter(None, (found, rejects.told()))))
+                if rejects.count:
+                    (cache / FILE).rename(partial / FILE)
+                write_json(partial / _KEPT, [documents[number]["text"] for number in kept])
                 discard(cache)
                 partial.rename(final)
             blocks[source] = load_from_disk(final)
     return blocks
 
 
-def kept_texts(where: str, source: str, held_out: int, cache: Path) -> list[str]:
-    """The documents of a source that are kept from training, those without text left out."""
-    documents = open_source(source, where, cache)
-    _, kept = learned_and_kept(len(documents), held_out)
-    texts = (documents[number]["text"] or "" for number in kept)
-    return [text for text in texts if text.strip()]
+def kept_texts(folder: Path, source: str) -> list[str]:
+    """The documents of a source that `tokenised_blocks` kept from training."""
+    return json.loads((folder / source / _KEPT).read_text(encoding="utf-8"))
+
+
+def rejected_files(folder: Path, sources: Iterable[str]) -> list[Path]:
+    """Where `tokenised_blocks` wrote what it set aside of each source, if there was any."""
+    return [folder / source / FILE for source in sources]
 
 
 def pack_blocks(documents: Any, tokenizer: Tokenizer, length: int) -> Iterator[dict[str, Any]]:
@@ -78,10 +94,7 @@ def pack_blocks(documents: Any, tokenizer: Tokenizer, length: int) -> Iterator[d
     """
     rows: FirstFit[tuple[list[int], int]] = FirstFit(length)
     for document in documents:
-        text = document["text"]
-        if not text or not text.strip():
-            continue
-        ids = tokenizer.encode(text, bos=True, eos=True)
+        ids = tokenizer.encode(document["text"], bos=True, eos=True)
         for start in range(0, len(ids), length):
             part = ids[start : start + length]
             after = ids[start + length] if start + length < len(ids) else -1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from llamalite import parallel
 from llamalite.artifacts import Artifact, Draft, write_json
+from llamalite.data_care.rejected import FILE, gather, number_of_lines
 from llamalite.evaluation.config import HELD_OUT_FROM
 from llamalite.model.checkpoint import model_from_state, save_model
 from llamalite.model.transformer import Transformer
@@ -22,7 +23,9 @@ from llamalite.pretraining.streamed import (
     is_streamed,
     open_parts,
     read_in_all,
+    rejected_in_all,
 )
+from llamalite.processes import is_leader
 from llamalite.protocols import Corpus
 from llamalite.resume import StreamData
 from llamalite.text.chat import encode_document
@@ -37,7 +40,8 @@ _MARKS = 4
 def run(config: PretrainConfig, inputs: dict[str, Artifact], draft: Draft, seed: int) -> None:
     """Write config.json, model.safetensors, tokenizer.model, metrics.csv and held_out.json.
 
-    Called again on a draft that was cut short, it goes on from the last resume state.
+    Of a corpus of one's own, what could not be used goes to rejected.jsonl and is counted. Called
+    again on a draft that was cut short, it goes on from the last resume state.
     """
     world: Corpus | None = None
     if config.needs("world"):
@@ -59,6 +63,7 @@ def pretrain_into(
         seed,
         work=draft.work,
         metrics_file=draft.path / "metrics.csv",
+        rejected_file=draft.path / FILE,
     )
     weights = parallel.full_weights(module.model)
     if not module.trainer.is_global_zero:
@@ -77,21 +82,23 @@ def pretrain(
     *,
     work: Path,
     metrics_file: Path | None = None,
+    rejected_file: Path | None = None,
     progress: bool = True,
 ) -> tuple[PretrainingModule, dict[str, Any]]:
     """Train a model; returns its module and a report with the table of what was read.
 
     The report's `held_out` is the course of the loss on documents kept from training, every source
     that is read alike.
-    `corpus` is read unless the config names one of its own, and may then be None. Raises ValueError
-    when the tokenizer does not fit the model, or the mixture not the corpus.
+    `corpus` is read unless the config names one of its own, and may then be None; the report's
+    `rejected` is how many documents of that one could not be used, and they go to `rejected_file`.
+    Raises ValueError when the tokenizer does not fit the model, or the mixture not the corpus.
     """
     if tokenizer.vocab_size != config.model.vocab_size:
         raise ValueError(
             f"the tokenizer has {tokenizer.vocab_size} pieces and the model's vocab_size is "
             f"{config.model.vocab_size}; make them equal"
         )
-    reader, sizes, kept = open_corpus(config, tokenizer, corpus, work)
+    reader, sizes, kept = open_corpus(config, tokenizer, corpus, work, seed)
     weights = config.mixture or dict.fromkeys(sizes, 1.0)
     read = Mixture(weights, sizes, seed)  # complains now, not after the model is built
 
@@ -127,6 +134,8 @@ def pretrain(
     assert data.place is not None
     read.load_state_dict(read_in_all(data.place) if streamed else data.place["mixture"])
     report["mixture"] = [row._asdict() for row in read.epochs()]
+    if config.corpus:
+        report["rejected"] = _set_aside(config, work, data.place, rejected_file)
     report["parameters"] = config.model.n_parameters
     report["held_out"] = [{"step": step, **found} for step, found in sorted(module.course.items())]
     if module.course:
@@ -134,8 +143,29 @@ def pretrain(
     return module, report
 
 
+def _set_aside(
+    config: PretrainConfig, work: Path, place: Mapping[str, Any], target: Path | None
+) -> int:
+    """Number of documents that could not be used; the leader brings them together in `target`."""
+    if is_streamed(config.corpus):
+        files = [work / f"rejected-{rank}.jsonl" for rank in range(len(place["parts"]))]
+        count = rejected_in_all(place)
+    else:
+        from llamalite.pretraining.corpus import rejected_files
+
+        files = rejected_files(work / "blocks", config.corpus)
+        count = sum(number_of_lines(file) for file in files)
+    if target and is_leader():
+        gather(files, target)
+    return count
+
+
 def open_corpus(
-    config: PretrainConfig, tokenizer: Tokenizer, corpus: Corpus | None, work: Path
+    config: PretrainConfig,
+    tokenizer: Tokenizer,
+    corpus: Corpus | None,
+    work: Path,
+    seed: int = 0,
 ) -> tuple[Any, dict[str, int | None], Callable[[Sequence[str]], list[PackedBatch]]]:
     """How a corpus is read.
 
@@ -144,7 +174,7 @@ def open_corpus(
     """
     length = config.sequence_length
     if is_streamed(config.corpus):
-        return open_streams(config, tokenizer)
+        return open_streams(config, tokenizer, work, seed)
     if config.corpus:
         from llamalite.pretraining.corpus import kept_texts, tokenised_blocks
 
@@ -152,13 +182,7 @@ def open_corpus(
         blocks = tokenised_blocks(config.corpus, tokenizer, length, folder, config.held_out)
 
         def kept(sources: Sequence[str]) -> list[PackedBatch]:
-            texts = [
-                text
-                for source in sources
-                for text in kept_texts(
-                    config.corpus[source], source, config.held_out, folder / f"{source}.cache"
-                )
-            ]
+            texts = [text for source in sources for text in kept_texts(folder, source)]
             examples = [encode_document(tokenizer, text) for text in texts]
             return in_batches(list(pack(examples, length)), config)
 
@@ -182,7 +206,7 @@ def open_corpus(
 
 
 def open_streams(
-    config: PretrainConfig, tokenizer: Tokenizer
+    config: PretrainConfig, tokenizer: Tokenizer, work: Path, seed: int = 0
 ) -> tuple[Any, dict[str, int | None], Callable[[Sequence[str]], list[PackedBatch]]]:
     """`open_corpus` for sources that are read as they come: nothing of them is kept on the disk.
 
@@ -193,7 +217,15 @@ def open_streams(
     texts_held = {(document.source, document.text) for each in held.values() for document in each}
 
     def reader(rank: int, world: int) -> StreamReader:
-        return StreamReader(open_parts(config.corpus, rank, world), tokenizer, length, texts_held)
+        return StreamReader(
+            open_parts(config.corpus, rank, world),
+            tokenizer,
+            length,
+            texts_held,
+            rejected=work / f"rejected-{rank}.jsonl",
+            shuffle=config.shuffle,
+            seed=seed,
+        )
 
     def kept(sources: Sequence[str]) -> list[PackedBatch]:
         texts = [document.text for source in sources for document in held[source]]

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from llamalite.data_care.documents import RawDocument
-from llamalite.data_care.streams import interleaved, open_stream
+from llamalite.data_care.rejected import RejectsInPlace
+from llamalite.data_care.shuffling import Shuffled
+from llamalite.data_care.streams import documents, interleaved, open_stream
 from llamalite.own_files import STREAM
 from llamalite.pretraining.data import DocumentReader, RowStream
-
-MAX_BYTES = 10_000_000
-"""A longer document is passed over."""
 
 
 def is_streamed(corpus: Mapping[str, str]) -> bool:
@@ -39,9 +39,7 @@ def open_parts(corpus: Mapping[str, str], rank: int, world: int) -> dict[str, An
     """Process `rank`'s part of each source, as a stream of `RawDocument` fields."""
     return {
         source: interleaved(
-            {source: open_stream(source, where.removeprefix(STREAM), max_bytes=MAX_BYTES)},
-            rank=rank,
-            ranks=world,
+            {source: open_stream(source, where.removeprefix(STREAM))}, rank=rank, ranks=world
         )
         for source, where in corpus.items()
     }
@@ -55,15 +53,12 @@ def first_documents(streams: Mapping[str, Any], count: int) -> dict[str, list[Ra
     }
 
 
-def documents(stream: Any) -> Iterator[RawDocument]:
-    """What a stream holds from where it stands, once."""
-    return (RawDocument(**row) for row in stream)
-
-
 class StreamReader(DocumentReader):
     """Takes the next document of a source's stream, from its start again when it has ended.
 
-    Unusable documents are passed over, and those in `held`, pairs of source and text.
+    Unusable documents are set aside in the file `rejected`, if it is named, on the first lap alone;
+    those in `held`, pairs of source and text, are passed over. The documents come out of a buffer
+    of `shuffle` at a time in an order drawn by `seed`; 0 or 1: in their own.
     """
 
     def __init__(
@@ -72,9 +67,17 @@ class StreamReader(DocumentReader):
         tokenizer: Any,
         length: int,
         held: Collection[tuple[str, str]] = (),
+        *,
+        rejected: Path | None = None,
+        shuffle: int = 0,
+        seed: int = 0,
     ) -> None:
         super().__init__(self._next, tokenizer, length)
-        self.streams, self.held = streams, held
+        self.streams = {
+            source: Shuffled(stream, shuffle, f"{seed}:{source}") if shuffle > 1 else stream
+            for source, stream in streams.items()
+        }
+        self.held, self.rejects = held, RejectsInPlace(rejected)
         self.laps = dict.fromkeys(streams, 0)
         self._open: dict[str, Iterator[RawDocument]] = {}
         self._loaded: dict[str, Any] = {}  # a stream tells a loaded place only once it is read
@@ -86,7 +89,10 @@ class StreamReader(DocumentReader):
             if source not in self._open:
                 self._open[source] = documents(self.streams[source])
             for document in self._open[source]:
-                if not document.fault and (source, document.text) not in self.held:
+                if document.fault:
+                    if not self.laps[source]:
+                        self.rejects.add(document)
+                elif (source, document.text) not in self.held:
                     return document.text
             if fresh:
                 raise ValueError(f"the stream of source {source!r} holds nothing to learn from")
@@ -102,10 +108,16 @@ class StreamReader(DocumentReader):
             else self._loaded[source]
             for source, stream in self.streams.items()
         }
-        return {"packer": super().state_dict(), "laps": dict(self.laps), "streams": streams}
+        return {
+            "packer": super().state_dict(),
+            "laps": dict(self.laps),
+            "streams": streams,
+            "rejects": self.rejects.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state["packer"])
+        self.rejects.load_state_dict(state["rejects"])
         self.laps.update(state["laps"])
         self._open, self._loaded = {}, dict(state["streams"])
         for source, stream in self.streams.items():
@@ -148,6 +160,11 @@ def read_in_all(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
         unit: {source: sum(each[unit][source] for each in mixtures) for source in mixtures[0][unit]}
         for unit in ("tokens", "documents")
     }
+
+
+def rejected_in_all(state: Mapping[str, Any]) -> int:
+    """Documents that all processes have set aside."""
+    return sum(part["reader"]["rejects"]["count"] for part in state["parts"])
 
 
 def own_part(state: Mapping[str, Any], rank: int) -> dict[str, Any]:

@@ -14,8 +14,10 @@ import numpy as np
 from rich.progress import track
 
 from llamalite.artifacts import Artifact, Draft, write_json
+from llamalite.data_care.rejected import FILE
 from llamalite.evaluation.perplexity import held_out_perplexity
 from llamalite.evaluation.scoring import ratio_estimate
+from llamalite.own_files import STREAM
 from llamalite.prose.config import ProseConfig
 from llamalite.prose.ngram import NGrams
 from llamalite.prose.samples import continuations, replies
@@ -40,7 +42,10 @@ class HeldOut(NamedTuple):
 
 
 def run(config: ProseConfig, inputs: dict[str, Artifact], draft: Draft, seed: int) -> None:
-    """Write prose.json (bits per byte of all models, by source) and samples.json."""
+    """Write prose.json (bits per byte of all models, by source) and samples.json.
+
+    What could not be used of the corpus goes to rejected.jsonl and is counted.
+    """
     from llamalite.model.checkpoint import load_model
     from llamalite.parallel import pick_device
 
@@ -101,15 +106,20 @@ def split(
         )
     weights = made["mixture"] or dict.fromkeys(made["corpus"], 1.0)
     where = {source: made["corpus"][source] for source, weight in weights.items() if weight > 0}
-    corpus = FileCorpus(where, draft.work / "corpus")
+    if streams := [source for source in where if where[source].startswith(STREAM)]:
+        raise ValueError(
+            f"prose measures what pretraining kept back, and {', '.join(streams)} was read as a "
+            f"stream, whose length is not known; leave {STREAM} away"
+        )
+    corpus = FileCorpus(where, draft.work / "corpus", draft.path / FILE)
+    draft.metrics["rejected"] = corpus.rejects.count
     learned: list[str] = []
     kept: dict[str, list[str]] = {}
     for source in corpus.sources:
         rows = corpus.rows[source]
         read, unread = learned_and_kept(len(rows), made["held_out"])
-        learned += [text for number in read if (text := rows[number]["text"] or "").strip()]
-        texts = [text for number in unread if (text := rows[number]["text"] or "").strip()]
-        kept[source] = texts[-config.documents :]
+        learned += [rows[number]["text"] for number in read]
+        kept[source] = [rows[number]["text"] for number in unread][-config.documents :]
         if where[source] == tuned["data"] and tuned["held_out"] < len(kept[source]):
             raise ValueError(
                 f"sft.held_out is {tuned['held_out']} and {len(kept[source])} documents of "

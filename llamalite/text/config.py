@@ -21,8 +21,9 @@ class TokenizerConfig:
     corpus: dict[str, str] = field(default_factory=dict)
     """Your own texts instead of the micro-world's, written as in pretrain.corpus: for each source a
     file pattern (JSONL, Parquet or text, or a folder of them), packaged:NAME, or
-    hub:NAME[:CONFIG[:SPLIT]] with a column "text"; the mixture must then name these sources, or
-    none."""
+    hub:NAME[:CONFIG[:SPLIT]] with a column "text"; of stream:... the first documents are read, no
+    more than the sample needs. The mixture must then name these sources, or none. What cannot be
+    used is counted and set aside in rejected.jsonl."""
     character_coverage: float = 0.99995
     """Share of the text whose characters get a piece of their own; rarer ones are spelled in bytes.
     Not in the paper."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llamalite.artifacts import Artifact, Draft
+from llamalite.data_care.rejected import FILE
 from llamalite.protocols import Corpus
 from llamalite.text.config import TokenizerConfig
 from llamalite.text.files import FileCorpus
@@ -22,6 +23,7 @@ _SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)|\n")
 def run(config: TokenizerConfig, inputs: dict[str, Artifact], draft: Draft, seed: int) -> None:
     """Write tokenizer.model; its lengths on documents it has not seen go to the metrics.
 
+    Of a corpus of one's own, what could not be used goes to rejected.jsonl and is counted.
     The run's seed draws nothing here, so that losses per token of runs with other seeds compare.
     """
     corpus: Corpus
@@ -30,7 +32,10 @@ def run(config: TokenizerConfig, inputs: dict[str, Artifact], draft: Draft, seed
 
         corpus = World.load(inputs["world"].file("world.json"))
     else:
-        corpus = FileCorpus(config.corpus, draft.work / "corpus")
+        corpus = FileCorpus(
+            config.corpus, draft.work / "corpus", draft.path / FILE, sample_of_streams(config)
+        )
+        draft.metrics["rejected"] = corpus.rejects.count
     tokenizer = make_tokenizer(config, corpus)
     tokenizer.save(draft.path / "tokenizer.model")
     draft.metrics.update(
@@ -79,6 +84,23 @@ def documents_per_source(config: TokenizerConfig, corpus: Corpus) -> dict[str, i
         if (size := _size(corpus, source)) is not None
         else count
         for source, count in wanted.items()
+    }
+
+
+def sample_of_streams(config: TokenizerConfig) -> dict[str, int]:
+    """How many documents are taken off each source that is a stream: its share, and some more.
+
+    Of what is taken a tenth at most is kept back to be measured on, as of other sources that end.
+    """
+    weights = dict(config.mixture) or dict.fromkeys(config.corpus, 1.0)
+    total = sum(weights.values())
+    shares = {
+        source: config.sample_documents * weights.get(source, 0.0) / total
+        for source in config.corpus
+    }
+    return {
+        source: max(2, math.ceil(share) + min(_MEASURED, math.ceil(share / 9)))
+        for source, share in shares.items()
     }
 
 

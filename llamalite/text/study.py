@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sentencepiece
 
+from llamalite.data_care.rejected import FILE
 from llamalite.disk import write_json
 from llamalite.text.tokenizer import Tokenizer, train_model
 
@@ -37,7 +38,8 @@ class VocabularyConfig:
 
     corpus: str = "packaged:plays"
     """Text to learn and measure on: packaged:plays, packaged:bible or packaged:chats, files (JSONL,
-    Parquet or text), or hub:NAME; a tenth of its documents is only measured on."""
+    Parquet or text), hub:NAME, or, with --documents, the first of stream:hub:NAME; a tenth of its
+    documents is only measured on."""
     sizes: tuple[int, ...] = (512, 1024, 2048, 4096, 8192)
     """Numbers of pieces, the 256 bytes included."""
     documents: int = 0
@@ -45,7 +47,7 @@ class VocabularyConfig:
     ablation_size: int = 2048
     """Number of pieces of the vocabularies with and without bytes and digit splitting."""
     out: str = "runs/vocabulary"
-    """Folder of vocabulary.json and vocabulary.svg."""
+    """Folder of vocabulary.json, vocabulary.svg, and rejected.jsonl if something was set aside."""
 
     def __post_init__(self) -> None:
         if not self.sizes or min(self.sizes) < 1:
@@ -64,7 +66,8 @@ def study(config: VocabularyConfig) -> dict[str, Any]:
     """
     from rich.progress import track
 
-    learned, held_out = split(config)
+    folder = Path(config.out)
+    learned, held_out, rejected = split(config, folder / FILE)
     rows = [
         compression(Tokenizer.train(learned, size, tags=False), held_out)
         for size in track(sorted(set(config.sizes)), "vocabularies")
@@ -72,12 +75,15 @@ def study(config: VocabularyConfig) -> dict[str, Any]:
     real = real_tokenizer()
     result: dict[str, Any] = {
         "corpus": config.corpus,
-        "documents": {"learned": len(learned), "held_out": len(held_out)},
+        "documents": {
+            "learned": len(learned),
+            "held_out": len(held_out),
+            "rejected": rejected,
+        },
         "sizes": rows,
         "ablations": ablations(learned, held_out, config.ablation_size),
         "real": real and {"package": f"{REAL} {version(REAL)}"} | compression(real, held_out),
     }
-    folder = Path(config.out)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "vocabulary.json", result)
     compression_curve(result).save(folder / "vocabulary.svg")
@@ -85,21 +91,25 @@ def study(config: VocabularyConfig) -> dict[str, Any]:
     return result
 
 
-def split(config: VocabularyConfig) -> tuple[list[str], list[str]]:
-    """Documents to learn from and a tenth to measure on, at least one; ValueError for only one."""
+def split(
+    config: VocabularyConfig, rejected: Path | None = None
+) -> tuple[list[str], list[str], int]:
+    """Documents to learn from, a tenth to measure on, at least one, and how many are unusable.
+
+    The last are written to a file, if one is named. Raises ValueError for only one document.
+    """
     from llamalite.text.files import FileCorpus
 
-    corpus = FileCorpus({"text": config.corpus})
+    corpus = FileCorpus({"text": config.corpus}, rejected=rejected, first=config.documents)
     count = min(config.documents or corpus.sizes["text"], corpus.sizes["text"])
     texts = [corpus.document("text", index).text for index in range(count)]
-    texts = [text for text in texts if text.strip()]
     kept = max(1, len(texts) // 10)
     if len(texts) < 2:
         raise ValueError(
             f"{config.corpus} gives {len(texts)} document with text; a study needs two or more, "
             "to learn from one and measure on another"
         )
-    return texts[kept:], texts[:kept]
+    return texts[kept:], texts[:kept], corpus.rejects.count
 
 
 def compression(tokenizer: Tokenizer, texts: Sequence[str]) -> dict[str, Any]:
@@ -229,4 +239,6 @@ def _print(result: Mapping[str, Any], folder: Path) -> None:
         )
     if not result["real"]:
         console.print(f"{REAL} is absent: pip install --no-deps {REAL}==1.13.1 adds its vocabulary")
+    if rejected := result["documents"]["rejected"]:
+        console.print(f"{rejected} documents of the corpus set aside in {FILE}")
     console.print(f"written: {folder}", soft_wrap=True)

@@ -257,6 +257,16 @@ def test_a_start_that_is_cut_short_can_be_repeated(crawl, tmp_path, monkeypatch)
     assert clean_into(tmp_path, config)["documents"]["after"] == 40
 
 
+def test_a_source_of_which_nothing_is_left_is_named(crawl, tmp_path, capsys):
+    (tmp_path / "bad.txt").write_text("hi\n")
+    words = ["--corpus.web", crawl, "--corpus.bad", tmp_path / "bad.txt", "--out", tmp_path / "out"]
+    assert call(*words, "--mixture.web", 1, "--mixture.bad", 3) == 0
+    out = capsys.readouterr().out.replace("\n", "")
+    assert f"nothing of bad is left; its weight of 3 goes to the others: {tmp_path}/out" in out
+    assert call(*words) == 0
+    assert "nothing of bad is left: " in capsys.readouterr().out.replace("\n", "")
+
+
 def test_a_source_of_which_nothing_is_left_may_be_in_the_mixture(crawl, tmp_path):
     (tmp_path / "bad.txt").write_text("hi\n")
     corpus = {"web": str(crawl), "bad": str(tmp_path / "bad.txt")}

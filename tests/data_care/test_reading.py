@@ -3,6 +3,9 @@
 import gzip
 import io
 import json
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,8 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llamalite.data_care.documents import HEAD, head, unusable
-from llamalite.data_care.reading import bounded_lines, read_file, site_of
+from llamalite.data_care import parquet
+from llamalite.data_care.documents import HEAD, head, site_of, unusable
+from llamalite.data_care.json_array import elements
+from llamalite.data_care.parquet_pages import pages
+from llamalite.data_care.reading import bounded_lines, read_file
 
 LIMIT = 1000
 
@@ -90,11 +96,155 @@ def test_parquet_files_good_and_bad(tmp_path):
 
     huge = tmp_path / "huge.parquet"
     pq.write_table(pa.table({"text": [" " * (4 * LIMIT)] * 2 + ["fine"]}), huge, row_group_size=2)
-    assert faults(huge) == ["too long", ""]  # the first group is never unpacked
+    assert faults(huge) == ["too long", "too long", ""]
     file.write_bytes(file.read_bytes()[:-20])
     assert faults(file) == ["broken Parquet"]
     pq.write_table(pa.table({"body": ["x"]}), file)
     assert faults(file) == ['no column "text"']
+
+
+def test_a_row_too_long_takes_no_other_row_with_it(tmp_path):
+    file = tmp_path / "rows.parquet"
+    texts = [f"good {n}" for n in range(10)]
+    texts[4] = "x" * (50 * LIMIT)
+    pq.write_table(pa.table({"text": texts}), file)
+    assert pq.ParquetFile(file).num_row_groups == 1
+    found = read(file)
+    assert [d.text for d in found if not d.fault] == texts[:4] + texts[5:]
+    assert [(d.fault, d.place) for d in found if d.fault] == [
+        ("too long: 50,000 bytes", "rows.parquet:5")
+    ]
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_the_lengths_of_pages_are_what_the_footer_sums_up(tmp_path, version, dictionary):
+    file = tmp_path / "rows.parquet"
+    texts = [f"row {n} " * (n % 300) if n % 7 else None for n in range(5000)]
+    options = {"data_page_version": version, "use_dictionary": dictionary, "compression": "zstd"}
+    options |= {"data_page_size": 20_000, "write_statistics": False}
+    pq.write_table(pa.table({"text": texts}), file, **options)
+    column = pq.ParquetFile(file).metadata.row_group(0).column(0)
+    with file.open("rb") as stream:
+        found = list(pages(stream, column))
+    assert sum(page.values for page in found if not page.dictionary) == 5000
+    assert [page.dictionary for page in found].count(True) == dictionary
+    # the footer counts the headers too, of some dozens of bytes each
+    assert 0 < column.total_uncompressed_size - sum(page.size for page in found) < 200 * len(found)
+
+
+def test_rows_before_a_page_too_large_are_kept_and_each_of_the_others_is_counted(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(parquet, "_SMALLEST_PAGE", 20_000)
+    file = tmp_path / "rows.parquet"
+    texts = [f"{n}" for n in range(40)]
+    texts[25] = "x" * 200_000
+    options = {"use_dictionary": False, "data_page_size": 1, "write_batch_size": 10}
+    pq.write_table(pa.table({"text": texts}), file, **options)  # ten rows a page
+    found = read(file)
+    assert [d.text for d in found[:20]] == texts[:20]
+    assert {d.fault[:34] for d in found[20:]} == {"too long: in or after a page of 20"}
+    assert [d.place for d in found[20:]] == [f"rows.parquet:{n}" for n in range(21, 41)]
+
+
+BOMB = """
+import resource, sys
+from pathlib import Path
+import pyarrow as pa, pyarrow.parquet as pq
+from llamalite.data_care.reading import read_file
+
+file = Path(sys.argv[1])
+list(read_file(file.with_name("warm.parquet"), "web", 2_000_000))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = [d.fault.split(":")[0] for d in read_file(file, "web", 2_000_000)]
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(found.count(""), found.count("too long"), grown * (1 if sys.platform == "darwin" else 1024))
+"""
+
+
+def test_a_page_that_unpacks_beyond_all_bounds_is_left_packed(tmp_path):
+    pq.write_table(pa.table({"text": ["warm"]}), tmp_path / "warm.parquet")
+    file = tmp_path / "bomb.parquet"
+    texts = ["good"] * 30 + [" " * 150_000_000] + ["good"] * 9
+    options = {"compression": "zstd", "use_dictionary": False, "write_batch_size": 10}
+    options |= {"write_statistics": False}
+    pq.write_table(pa.table({"text": texts}), file, data_page_size=1, **options)
+    assert file.stat().st_size < 1_000_000
+    command = [sys.executable, "-c", BOMB, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    good, long, grown = map(int, done.stdout.split())
+    assert (good, long) == (30, 10)
+    assert grown < 64 * 2**20
+
+
+@given(st.binary(max_size=200), st.integers(0, 200))
+def test_headers_of_pages_that_are_none_are_an_error(content, packed):
+    column = SimpleNamespace(
+        data_page_offset=4, dictionary_page_offset=None, total_compressed_size=packed
+    )
+    try:
+        list(pages(io.BytesIO(b"PAR1" + content), column))
+    except ValueError as error:
+        assert "page" in str(error)  # noqa: PT017
+
+
+def test_a_json_file_may_be_an_array(tmp_path):
+    rows = [
+        {"text": 'one ] , } " \\ [', "n": [1, {"x": "]"}]},
+        {"text": "two"},
+        {"text": "x" * (2 * LIMIT)},
+        [],
+        {"body": 1},
+        {"text": "four"},
+    ]
+    for indent in (None, 2):
+        file = tmp_path / "rows.json"
+        file.write_text("\n  " + json.dumps(rows, indent=indent))
+        found = read(file)
+        assert [d.text for d in found if not d.fault] == [rows[0]["text"], "two", "four"]
+        assert [d.fault.split(":")[0] for d in found] == [
+            *("", "", "too long", "no object", "no text", "")
+        ]
+        assert found[-1].place == "rows.json:6"
+    file.write_text(json.dumps(rows[:2])[:-8])  # cut inside the second
+    assert [d.fault.split(":")[0] for d in read(file)] == ["", "not JSON"]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows[:2]))
+    assert faults(file) == ["", ""]
+    (tmp_path / "rows.json.gz").write_bytes(gzip.compress(json.dumps(rows[:2]).encode()))
+    assert faults(tmp_path / "rows.json.gz") == ["", ""]
+
+
+@given(
+    st.lists(
+        st.recursive(
+            st.none() | st.integers() | st.text(max_size=20),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+            ),
+            max_leaves=8,
+        ),
+        max_size=6,
+    ),
+    st.booleans(),
+    st.integers(1, 7),
+)
+def test_elements_of_arrays_are_those_that_json_reads(rows, ascii_only, piece):
+    content = json.dumps(rows, ensure_ascii=ascii_only).encode()
+
+    class Slow(io.BytesIO):
+        """Gives a few bytes at a time, so that every sign is once the last of a piece."""
+
+        def read(self, size=-1):
+            return super().read(piece)
+
+    found = list(elements(Slow(content), 10**6))
+    assert [json.loads(part) for _, part, _ in found] == rows
+    assert [number for number, _, _ in found] == list(range(1, len(rows) + 1))
+    for (_, part, size), (_, whole, _) in zip(elements(Slow(content), 3), found, strict=True):
+        assert size == len(whole)
+        assert whole.startswith(part)
 
 
 def test_parquet_columns_within_columns_and_dictionaries(tmp_path):

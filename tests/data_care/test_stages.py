@@ -31,6 +31,7 @@ from llamalite.data_care.personal import (
 )
 from llamalite.data_care.pipeline import Rules, judge
 from llamalite.data_care.quality import QualityConfig, quality_fault
+from llamalite.world import World, WorldConfig
 
 GOOD = (
     "The mayor opened the bridge on Monday. People came from every village to see it, and the band "
@@ -93,6 +94,16 @@ def test_one_or_two_words_may_be_let_through():
     assert [quality_fault(text, config) for text in ("Hello", "Hello there.")] == ["", ""]
 
 
+def test_the_share_of_repeated_words_is_one():
+    loose = QualityConfig(min_words=1, word_length=(1, 9), repeated_words=0.0)
+    once = QualityConfig(min_words=1, repeated_words=0.999)
+    assert quality_fault("ha " * 20, once) == "repeated words: 1.00"
+    # "x y z" covers six of twelve letters; counted by hand
+    assert quality_fault("x y z aa bb x y z cc", loose) == "repeated words: 0.50"
+    # "no no no" covers the first five words, ten of fourteen letters, though it stands there thrice
+    assert quality_fault("no no no no no yes a", loose) == "repeated words: 0.71"
+
+
 PERSONAL = {
     "mail": ("write to ann.lee+x@post.example now", "ann.lee+x@post.example"),
     "phone": ("call 555-123-4567 or", "555-123-4567"),
@@ -109,9 +120,53 @@ def test_personal_data_is_found_where_it_stands(kind):
     assert text[found.start : found.end] == piece
 
 
-@pytest.mark.parametrize("text", ["+49 30 1234567", "(020) 794 6095", "+1 (555) 123-4567"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+49 30 1234567",
+        "(020) 794 6095",
+        "+1 (555) 123-4567",
+        "555-123-4567",
+        "555.123.4567",
+        "Call us: 555 123 4567.",
+        "Tel. 020 794 6095",
+        "fax 030 123 4567",
+    ],
+)
 def test_phones_of_several_countries(text):
-    assert [found.kind for found in personal_data(text)] == ["phone"]
+    [found] = personal_data(text)
+    assert found.kind == "phone"
+    number = text[found.start : found.end]
+    assert [c for c in number if c.isdigit()] == [c for c in text if c.isdigit()]
+    assert not any(map(str.isalpha, number))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tables 100 200 3000 values 1200 3400 5600",
+        "year 1990 2000 2010\nhouses 310 420 5300\nsheep 1200 3400 5600",
+        "| 12 | 345 | 678 |\n12 345 678 inhabitants",
+        "12.345.678 inhabitants, 192.168.100.200, 100-200-300-400",
+        "The phone rang in 1984. 100 200 3000",
+    ],
+)
+def test_tables_of_numbers_are_no_telephones(text):
+    assert list(personal_data(text)) == []
+
+
+def test_every_planted_number_of_the_world_is_found():
+    world = World(WorldConfig(seed=7, people=30, canaries=12))
+    secrets = {canary.secret: canary.person for canary in world.knowledge.canaries}
+    told = 0
+    for number in range(1500):
+        text = world.document("pages", number).text
+        pieces = [text[found.start : found.end] for found in personal_data(text)]
+        for secret, person in secrets.items():
+            sentence = f"{person} is {secret}."
+            told += text.count(sentence)
+            assert sum(f"{person} is {secret}" in piece for piece in pieces) == text.count(sentence)
+    assert told > 100
 
 
 @pytest.mark.parametrize(

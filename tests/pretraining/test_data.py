@@ -138,11 +138,11 @@ def test_blocks_are_made_once(tokenizer, corpus, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.jsonl", "", "source 'facts' is empty"),
-        ("a.jsonl", '{"text": "  "}\n', "source 'facts' is empty"),
-        ("a.jsonl", '{"body": "x"}\n', 'no column "text", only body'),
-        ("a.jsonl", '{"text": "x"', "cannot read"),
-        ("a.pdf", "x", r"one kind among.*\.pdf"),
+        ("a.jsonl", "", r"'facts', has no usable document: 1 set aside, .* a\.jsonl, for: empty"),
+        ("a.jsonl", '{"text": "  "}\n', r"a\.jsonl:1, for: blank"),
+        ("a.jsonl", '{"body": "x"}\n', "no text: only body"),
+        ("a.jsonl", '{"text": "x"', "for: not JSON"),
+        ("a.pdf", "x", r"a\.pdf cannot be read; give files ending in \.jsonl"),
         (None, "", "no file fits"),
     ],
 )
