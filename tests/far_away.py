@@ -76,6 +76,7 @@ def far_dataset(folder, texts, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)  # the server is on this machine
     monkeypatch.setattr(datasets.config, "STREAMING_READ_MAX_RETRIES", 2)
     monkeypatch.setattr(datasets.config, "STREAMING_READ_RETRY_INTERVAL", 0)
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
     monkeypatch.setattr(http, "DEFAULT_BLOCK_SIZE", 2000)
     http.HTTPFileSystem.clear_instance_cache()
     files = {}

@@ -44,19 +44,19 @@ def test_the_command_measures_what_was_not_learned_from(corpus, tmp_path, capsys
     options = ["--corpus", str(corpus), "--sizes", "[300, 340]", "--ablation_size", "330"]
     assert main(["vocabulary", *options, "--out", str(tmp_path)]) == 0
     told = json.loads((tmp_path / "vocabulary.json").read_text())
-    assert told["documents"] == {"learned": 108, "held_out": 12}
+    assert told["documents"] == {"learned": 108, "held_out": 12, "rejected": 0}
     small, large = told["sizes"]
     assert (small["pieces"], large["pieces"]) == (300, 340)
     assert small["bytes"] == large["bytes"]
     assert large["tokens"] < small["tokens"]
     assert (tmp_path / "vocabulary.svg").read_text().startswith("<svg")
     assert "bytes/token" in capsys.readouterr().out
-    learned, held_out = study.split(study.VocabularyConfig(corpus=str(corpus)))
+    learned, held_out, _ = study.split(study.VocabularyConfig(corpus=str(corpus)))
     assert not set(learned) & set(held_out)
 
 
 def test_each_rule_does_what_it_is_for(corpus):
-    learned, held_out = study.split(study.VocabularyConfig(corpus=str(corpus)))
+    learned, held_out, _ = study.split(study.VocabularyConfig(corpus=str(corpus)))
     both, no_bytes, whole = study.ablations(learned, held_out, 400)
     assert (both["strange_unchanged"], no_bytes["strange_unchanged"]) == (1, 0)
     for row in (both, no_bytes):
