@@ -181,7 +181,7 @@ def test_a_chat_model_tuned_on_what_is_measured_is_refused(stages, tmp_path):
         "pretrain": stages["pretrain"],
         "sft": SimpleNamespace(manifest={"config": tuned}),
     }
-    draft = SimpleNamespace(work=tmp_path / "work", path=tmp_path)
+    draft = SimpleNamespace(work=tmp_path / "work", path=tmp_path, metrics={})
     with pytest.raises(ValueError, match=r"sft.held_out is 2 and 5 documents .* lower prose.docum"):
         split(ProseConfig(), inputs, draft)
     assert len(split(ProseConfig(documents=2), inputs, draft)[1].texts["new"]) == 2
