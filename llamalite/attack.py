@@ -88,11 +88,10 @@ def attack(config: AttackConfig) -> None:
 
 def called(folder: Path) -> str:
     """The name of a stage's model in the report of a campaign; else the folder's name."""
-    from llamalite.red_teaming.recipe import SAFE, TUNED
-    from llamalite.rlhf.versions import VERSIONS
+    from llamalite.rlhf.versions import AFTER, VERSIONS
 
-    names = {version.stage: version.name for version in VERSIONS}
-    return (names | {"safety": SAFE, "red_team": TUNED}).get(folder.name, folder.name)
+    names = {version.stage: version.name for version in (*VERSIONS, *AFTER)}
+    return names.get(folder.name, folder.name)
 
 
 def fingerprint(folder: Path) -> str:

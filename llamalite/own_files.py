@@ -87,13 +87,15 @@ def went_away(error: BaseException) -> LostConnectionError | None:
         package = type(each).__module__.split(".")[0]
         status = getattr(getattr(each, "response", None), "status_code", 0)
         refused = 400 <= status < 500 and status not in (408, 429)  # it is there, and says no
+        # of the hub's own package only an answer tells; its other errors are about names and files
+        silent = package == "huggingface_hub" and not status
         if isinstance(each, ConnectionError | TimeoutError) or (
-            package in _NETWORK and not refused
+            package in _NETWORK and not refused and not silent
         ):
             reason = (str(each).splitlines() or [""])[0] or type(each).__name__
             return LostConnectionError(
                 f"the connection to the hub was lost ({reason}); "
-                "the same command goes on from what was saved"
+                "run the same command again, which goes on from what it has saved, if it saves any"
             )
     return None
 

@@ -53,7 +53,10 @@ HEADLINES: dict[str, tuple[str, ...]] = {
 """Kind of stage to the metrics shown when one ends, in this order; of other kinds all that are a
 number or a word. The manifest has every one."""
 
-LEFT_OUT = ("rejected_rows", "unusable_comparisons", "dropped_unusable", "dropped_identical")
+LEFT_OUT = (
+    *("rejected", "rejected_rows", "unusable_comparisons", "dropped_unusable"),
+    *("dropped_identical", "too_long_to_learn"),
+)
 """Metrics that count what a stage could not learn from, of any kind: shown when above 0, so that
 nobody trains on less than was given without being told."""
 

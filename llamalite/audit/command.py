@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llamalite.data_care.rejected import FILE, told
+from llamalite.data_care.rejected import FILE, counted
 from llamalite.disk import write_json
 from llamalite.jsonl import write_rows
 
@@ -63,7 +63,7 @@ def audit(config: AuditConfig) -> dict[str, Any]:
     from llamalite.audit import figures
     from llamalite.audit.recipe import open_corpus
     from llamalite.audit.tally import Tally
-    from llamalite.audit.words import told
+    from llamalite.audit.words import described
 
     folder = Path(config.out)
     corpus = open_corpus(
@@ -100,7 +100,7 @@ def audit(config: AuditConfig) -> dict[str, Any]:
         "detectors": {
             "toxicity": auditor.toxicity.name,
             "language": auditor.language.name,
-            "demographics": told(auditor.axes),
+            "demographics": described(auditor.axes),
         },
         **whole.result(auditor.axes),
     }
@@ -160,7 +160,7 @@ def _print(result: Mapping[str, Any], folder: Path) -> None:
             f"toxic in truth {truth['share']:.2%}; precision {precision}, recall {recall}"
         )
     if result["rejected"]:
-        console.print(f"{told(Counter(result['rejected']))}: {FILE}", soft_wrap=True)
+        console.print(f"{counted(Counter(result['rejected']))}: {FILE}", soft_wrap=True)
     for name, detector in result["detectors"].items():
         console.print(f"{name}: {detector}", soft_wrap=True)
     console.print(f"written: {folder}", soft_wrap=True)

@@ -77,7 +77,7 @@ AXES: dict[str, Axis] = {
 """Five demographic axes (table 9b), 120 descriptors in all."""
 
 
-def told(axes: Mapping[str, Axis]) -> str:
+def described(axes: Mapping[str, Axis]) -> str:
     """What a list of descriptors is called in results, with its size."""
     count = sum(map(len, axes.values()))
     return (

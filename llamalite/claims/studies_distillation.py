@@ -165,7 +165,10 @@ def _scores(stages: Any, items: list[dict[str, Any]]) -> Any:
 
     _, _, tokenizer = load_trained(stages, "sft")
     scorer = RewardScorer.load(stages[REWARD].path / "safety", tokenizer)
-    return scorer([item["messages"] for item in items], [item["reply"] for item in items]).numpy()
+    dialogues, replies, ended = (
+        [item[key] for item in items] for key in ("messages", "reply", "finished")
+    )
+    return scorer(dialogues, replies, ended).numpy()
 
 
 def _grades(replies: dict[str, list[dict[str, Any]]], name: str) -> dict[str, list[float]]:

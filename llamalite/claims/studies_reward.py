@@ -129,7 +129,8 @@ def pointwise(finished: Finished) -> dict[str, Any]:
         grades = np.array([item[key] for item in graded])
         scorer = RewardScorer.load(stages[REWARD].path / name, tokenizer)
         dialogues = [prompt.messages for prompt in prompts]
-        scores = scorer(dialogues, [reply.text for reply in replies]).numpy()
+        ended = [reply.finished for reply in replies]
+        scores = scorer(dialogues, [reply.text for reply in replies], ended).numpy()
         found[f"{name}, rank correlation"] = rank_correlation_items(scores, grades)
         lengths = [reply.tokens for reply in replies]
         found[f"{name}, rank correlation of the length"] = rank_correlation_items(lengths, grades)

@@ -18,7 +18,7 @@ from llamalite.contamination.subsets import (
     by_length,
     most_affected,
 )
-from llamalite.data_care.rejected import told
+from llamalite.data_care.rejected import counted
 from llamalite.disk import write_json
 from llamalite.jsonl import Rejected, read_rows, write_rejected, write_rows
 from llamalite.own_files import STREAM
@@ -207,7 +207,7 @@ def _print(result: Mapping[str, Any], found: Mapping[int, Sequence[Subset]], fol
     if result["rejected"]:
         console.print(f"{result['rejected']} lines of the benchmark set aside in rejected.jsonl")
     if aside := Counter(result["corpus_rejected"]):
-        console.print(f"of the corpus {told(aside)}: {_ASIDE}", soft_wrap=True)
+        console.print(f"of the corpus {counted(aside)}: {_ASIDE}", soft_wrap=True)
     if found:
         at = result["affected"]
         console.print(

@@ -10,12 +10,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from llamalite.data_care.documents import RawDocument, head, site_of, unusable
-from llamalite.own_files import hub_name, read_by_datasets, went_away
+from llamalite.own_files import hub_name, read_by_datasets
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
-
-__all__ = ["hub_stream", "went_away"]
 
 _SLICE = re.compile(r"(?P<split>[^\[\]]+)\[(?P<first>\d*):(?P<last>\d*)\]")
 

@@ -88,8 +88,13 @@ def personal_data(text: str) -> Iterator[Found]:
     """Every piece of personal data in a text, in order, none inside another."""
     for match in _PATTERN.finditer(text):
         assert match.lastgroup is not None, "every branch of the pattern has a name"
-        kind = "phone" if match.lastgroup == "called" else match.lastgroup
-        yield Found(kind, *match.span(match.lastgroup))
+        if match.lastgroup != "called":
+            yield Found(match.lastgroup, *match.span())
+            continue
+        before = match.start()  # the word that says so, and what stands between it and the number
+        for found in personal_data(text[before : match.start("called")]):
+            yield Found(found.kind, before + found.start, before + found.end)
+        yield Found("phone", *match.span("called"))
 
 
 def survey_sites(documents: Iterable[RawDocument]) -> dict[str, Site]:

@@ -76,7 +76,7 @@ class Rejects:
 
     def told(self) -> str:
         """One clause for a person: how many, and of what kinds; empty when none."""
-        return told(self.reasons)
+        return counted(self.reasons)
 
     def all_gone(self, what: str) -> ValueError:
         """The error that nothing of `what` can be used, and why not the first of it."""
@@ -133,7 +133,7 @@ def number_of_lines(file: Path) -> int:
         return sum(1 for _ in stream)
 
 
-def told(reasons: Counter[str]) -> str:
+def counted(reasons: Counter[str]) -> str:
     """Documents set aside in one clause; empty when none."""
     if not reasons:
         return ""

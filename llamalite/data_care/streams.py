@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from llamalite.data_care import packaged
 from llamalite.data_care.documents import MAX_BYTES, RawDocument
-from llamalite.data_care.hub import hub_stream, went_away
+from llamalite.data_care.hub import hub_stream
 from llamalite.data_care.reading import kind_of, read_file
-from llamalite.own_files import HUB, matching_files
+from llamalite.own_files import HUB, matching_files, went_away
 
 if TYPE_CHECKING:
     from datasets import IterableDataset

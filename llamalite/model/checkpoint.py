@@ -24,6 +24,8 @@ MOST_HEADER = 300_000
 Each tensor listed takes some twenty times as many bytes in memory, however small it is itself."""
 LONGEST_CONTEXT = 131_072
 """Tokens of context that a file may declare: the rotary tables are filled for all of them."""
+WIDEST = 2**24
+"""Rows or columns of a matrix that a file may declare; the largest vocabularies have 2**18."""
 
 
 def save_model(folder: str | os.PathLike[str], model: Transformer) -> None:
@@ -101,6 +103,13 @@ def expected_model(
         raise ValueError(
             f"{source}: has {len(shapes):,} tensors and the configuration {config.n_layers:,} "
             "layers; the weights belong to another configuration"
+        )
+    heads = max(config.n_heads, config.n_kv_heads) * config.head_dim
+    widest = max(config.vocab_size, config.dim, config.ffn_dim, heads)
+    if widest > WIDEST:  # nor sizes that torch cannot even count
+        raise ValueError(
+            f"{source}: the configuration is {widest:,} wide, and no model is wider than {WIDEST:,}; "
+            "it is damaged, or the weights belong to another configuration"
         )
     with torch.device("meta"):
         model = Transformer(config)

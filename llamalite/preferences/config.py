@@ -81,7 +81,7 @@ class PreferencesConfig:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
         check_choice("compile", self.compile, get_args(Compile))
-        if re.search(r"://[^/@]*:[^/@]*@", self.judged):
+        if re.search(r"://[^:/@]*:[^@]*@|[?&]password=", self.judged):
             raise ValueError(
                 "judged holds a password, which every manifest would show; leave it to PGPASSWORD "
                 "or to the file ~/.pgpass"

@@ -37,6 +37,8 @@ class Judged(NamedTuple):
     """Malformed rows of a file."""
     rounds: Mapping[int, int]
     """Verdicts by round, those of other rounds too; of a store only this one's."""
+    still_wanted: int = 0
+    """Judgements of this round that a store still waits for."""
 
 
 def is_store(where: str) -> bool:
@@ -46,7 +48,7 @@ def is_store(where: str) -> bool:
     """
     if "://" in where or where.startswith(HUB):
         return not where.startswith(HUB)
-    path = Path(where)
+    path = Path(where).expanduser()
     if not path.is_file():
         return path.suffix not in _FILES
     with path.open("rb") as stream:
@@ -77,8 +79,8 @@ def of_store(where: str, batch: int) -> Judged:
             {"item": each.item.id, "annotator": each.annotator, "reason": each.reason}
             for each in store.export_set_aside(batch)
         ]
-        items = store.items(batch)
-    return Judged(comparisons, items, aside, [], {batch: len(comparisons)})
+        items, wanted = store.items(batch), store.counts(batch).open
+    return Judged(comparisons, items, aside, [], {batch: len(comparisons)}, wanted)
 
 
 def _of_file(where: str, batch: int) -> Judged:
@@ -134,11 +136,16 @@ def ask_people(where: str, batch: int, pairs: Sequence[Item], judgements_each: i
         raise ValueError(f"{where} has no comparisons of round {batch}; name another set")
     if is_store(where):
         waiting = _put_up(where, batch, pairs, judgements_each)
+        if not waiting:
+            raise ValueError(
+                f"all pairs of round {batch} in {where} were set aside, nobody can learn of them; "
+                "put more up with `llamalite annotate --pairs`, or name another store"
+            )
         raise ValueError(
             f"nobody has judged round {batch} yet: {waiting} judgements are wanted in {where}; "
             f"have people make them with `llamalite annotate --store {where}` and run this again"
         )
-    path = Path(where)
+    path = Path(where).expanduser()
     file = path.with_name(f"{path.stem}.pairs_{batch}.parquet")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_items(file, pairs)
@@ -180,4 +187,6 @@ def content(where: str, batch: int) -> dict[str, Any] | None:
 
 
 def _is_absent(where: str) -> bool:
-    return "://" not in where and not where.startswith(HUB) and not Path(where).exists()
+    if "://" in where or where.startswith(HUB):
+        return False
+    return not Path(where).expanduser().exists()

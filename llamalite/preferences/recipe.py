@@ -204,7 +204,8 @@ def by_people(config: PreferencesConfig, newest: Artifact, found: Judged) -> dic
     """What more is counted of people's verdicts.
 
     `of_newest` are comparisons with a reply of the newest model: people may have judged older ones'
-    or other texts, which teach less of what this round's model says.
+    or other texts, which teach less of what this round's model says. `still_wanted` are judgements
+    of this round that nobody has made yet: the stage does not wait for them.
     """
     others = {str(batch): n for batch, n in found.rounds.items() if batch != config.batch}
     mine = [newest.fingerprint in (each.a.model, each.b.model) for each in found.comparisons]
@@ -213,6 +214,7 @@ def by_people(config: PreferencesConfig, newest: Artifact, found: Judged) -> dic
         "rejected_rows": len(found.rejected),
         "other_rounds": others,
         "of_newest": sum(mine),
+        "still_wanted": found.still_wanted,
     }
 
 

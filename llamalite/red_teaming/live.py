@@ -101,8 +101,10 @@ def _serve(listener: Listener, live: Live) -> None:
 def _answer(connection: Connection, live: Live) -> None:
     with connection:
         asked = json.loads(connection.recv_bytes())
+        said = {"error": "the model failed; ask who serves this page"}
         try:
             said = {"reply": live(asked["messages"], asked["seed"])}
         except ValueError as error:
             said = {"error": str(error)}
-        connection.send_bytes(json.dumps(said).encode())
+        finally:
+            connection.send_bytes(json.dumps(said).encode())

@@ -86,7 +86,7 @@ def export(store: str | Path, path: str | Path) -> str:
     with AttackStore(store) as opened:
         attempts = list(opened.attempts())
     if not attempts:
-        raise ValueError(f"nobody has kept an attempt in {store} yet")
+        raise ValueError("nobody has kept an attempt in this store yet")
     write_transcripts(path, attempts)
     bad, people = sum(a.violation for a in attempts), len({a.attacker for a in attempts})
     return (

@@ -161,7 +161,7 @@ class AttackScreen:
             self.risk = None
             return self._say("Taken back.")
         try:
-            taken = self.store.undo(self.attacker)
+            taken = self.store.undo(self.attacker, self.candidate)
         except (ValueError, StoreError) as error:
             return self._say(f"Nothing was taken back: {first_line(error)}.")
         if taken is None:
@@ -183,7 +183,7 @@ class AttackScreen:
         attempt = kept.attempt
         self.messages = [dict(message) for message in attempt.prompt.messages]
         self.messages.append({"role": "assistant", "content": attempt.reply})
-        self._seeds = list(kept.drawn["seeds"])
+        self._seeds = list(kept.drawn.get("seeds", []))
         self._id = attempt.prompt.id
         self.risk, self.vector = attempt.risk, attempt.prompt.vector
         self.category = attempt.prompt.risk or ""

@@ -104,12 +104,15 @@ class AttackStore:
                         f"the store holds another attempt {name!r}; take that back first (undo)"
                     ) from None
 
-    def undo(self, attacker: str) -> Kept | None:
-        """Take back what this attacker kept last, and return it; None: there is nothing."""
+    def undo(self, attacker: str, candidate: str) -> Kept | None:
+        """Take back what this attacker kept last, and return it; None: there is nothing.
+
+        Nothing is taken back either where that was against another model than `candidate`.
+        """
         last = sa.select(attempts).where(attempts.c.attacker == attacker)
         with self._engine.begin() as connection:
             row = connection.execute(last.order_by(attempts.c.number.desc()).limit(1)).first()
-            if row is None:
+            if row is None or row.content["candidate"] != candidate:
                 return None
             connection.execute(sa.delete(attempts).where(attempts.c.number == row.number))
         return Kept(from_row(row.content, row.id), row.drawn)

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 from far_away import far_dataset
+from huggingface_hub.errors import HFValidationError
 
 from llamalite.cli import main
 from llamalite.data_care import recipe
@@ -100,7 +101,7 @@ def test_what_was_done_is_committed_and_the_command_says_one_line(
     assert ended.value.code == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("llamalite: error: the connection to the hub was lost (")
-    assert error.endswith("the same command goes on from what was saved")
+    assert error.endswith("which goes on from what it has saved, if it saves any")
     with closing(sqlite3.connect(tmp_path / "out" / "unfinished.sqlite")) as database:
         [state] = database.execute("SELECT state FROM place").fetchone()
     assert json.loads(state)["done"] > 80, "what was done is on the disk"
@@ -116,6 +117,7 @@ def test_what_was_done_is_committed_and_the_command_says_one_line(
 def test_other_errors_are_no_lost_connection():
     assert went_away(ValueError("no JSON")) is None
     assert went_away(FileNotFoundError("gone")) is None
+    assert went_away(HFValidationError("a//b is no name of a repository")) is None
     outer = RuntimeError("outer")
     outer.__cause__ = TimeoutError("slow")
     assert "(slow)" in str(went_away(outer))

@@ -141,6 +141,12 @@ def test_phones_of_several_countries(text):
     assert not any(map(str.isalpha, number))
 
 
+def test_what_stands_before_a_called_number_is_found_too():
+    text = "Call ann.lee@post.example or 555 123 4567"
+    found = [(each.kind, text[each.start : each.end]) for each in personal_data(text)]
+    assert found == [("mail", "ann.lee@post.example"), ("phone", "555 123 4567")]
+
+
 @pytest.mark.parametrize(
     "text",
     [

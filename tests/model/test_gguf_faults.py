@@ -123,6 +123,17 @@ def test_a_folder_or_nothing_is_named(tmp_path):
             import_gguf(path)
 
 
+@pytest.mark.parametrize("rows", [2**58, 2**63 + 5])
+def test_an_embedding_longer_than_torch_can_count_is_damage(tmp_path, rows):
+    content = small_llama()
+    name = b"token_embd.weight" + struct.pack("<I", 2)
+    at = content.index(name) + len(name) + 8  # after the columns: how many rows
+    path = tmp_path / "damaged.gguf"
+    path.write_bytes(content[:at] + struct.pack("<Q", rows) + content[at + 8 :])
+    with pytest.raises(ValueError, match="wide, and no model is wider"):
+        import_gguf(path)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_any_damage_is_a_value_error_or_harmless(tmp_path_factory, data):

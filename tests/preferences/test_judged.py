@@ -165,9 +165,13 @@ def test_a_judgement_more_makes_the_stage_stale_while_the_store_is_in_use(where)
     assert len(set(hashes)) == 4
 
 
-def test_a_password_stays_out_of_the_manifest():
+@pytest.mark.parametrize(
+    "url",
+    ["you:secret@host/prefs", "you:sec/ret@host/prefs", "host/prefs?user=you&password=secret"],
+)
+def test_a_password_stays_out_of_the_manifest(url):
     with pytest.raises(ValueError, match="judged holds a password"):
-        PreferencesConfig(judged="postgresql://you:secret@host/prefs")
+        PreferencesConfig(judged=f"postgresql://{url}")
     assert PreferencesConfig(judged="postgresql://you@host:5432/prefs").judged
 
 

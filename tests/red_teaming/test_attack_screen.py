@@ -90,7 +90,7 @@ def test_an_attempt_of_two_turns_is_kept_with_its_last_reply(store):
     )
     assert (kept.attacker, kept.candidate) == ("ann", "V5")
     assert "1 attempts, 1 violations found" in ann.screen.status.value
-    assert store.undo("ann").drawn == {"model": "abc", "seeds": [7, 7]}
+    assert store.undo("ann", "V5").drawn == {"model": "abc", "seeds": [7, 7]}
 
 
 def test_what_is_missing_is_asked_for_in_turn(store):

@@ -47,16 +47,20 @@ def test_attempts_survive_the_store_being_closed_and_any_text_goes_in_and_out(wh
         store.keep(given, {"model": "abc", "seeds": [1, 2]})
     with AttackStore(where) as again:
         assert list(again.attempts()) == [given]
-        assert again.undo("O'Neil") == Kept(given, {"model": "abc", "seeds": [1, 2]})
+        assert again.undo("O'Neil", given.candidate) == Kept(
+            given, {"model": "abc", "seeds": [1, 2]}
+        )
 
 
 def test_undo_takes_ones_own_last_attempt(where):
     with AttackStore(where) as store:
         for name, who in (("1", "x"), ("2", "y"), ("3", "x")):
             store.keep(made(name, who))
-        assert store.undo("x").attempt.prompt.id == "3"
-        assert store.undo("x").attempt.prompt.id == "1"
-        assert store.undo("x") is None
+        candidate = made("1", "x").candidate
+        assert store.undo("x", "another model") is None  # the last one was not against it
+        assert store.undo("x", candidate).attempt.prompt.id == "3"
+        assert store.undo("x", candidate).attempt.prompt.id == "1"
+        assert store.undo("x", candidate) is None
         assert [attempt.prompt.id for attempt in store.attempts()] == ["2"]
 
 
