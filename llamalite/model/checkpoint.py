@@ -108,7 +108,7 @@ def expected_model(
     widest = max(config.vocab_size, config.dim, config.ffn_dim, heads)
     if widest > WIDEST:  # nor sizes that torch cannot even count
         raise ValueError(
-            f"{source}: the configuration is {widest:,} wide, and no model is wider than {WIDEST:,}; "
+            f"{source}: the configuration is {widest:,} wide, no model is wider than {WIDEST:,}; "
             "it is damaged, or the weights belong to another configuration"
         )
     with torch.device("meta"):
