@@ -73,20 +73,27 @@ for path in sys.argv[2:]:
 """
 
 
-def memory_of(modules: str, call: str, small, *large) -> list[tuple[int, str]]:
+def memory_of(folder, suffix, files, modules: str, call: str) -> dict[str, tuple[int, str]]:
     """Bytes that `call`, which reads the file `path`, takes at most on top of what is there
-    before, and its one line of error, or "read", for each of some files. A process of its own;
-    Linux only. What one file leaves for the allocator to use again, the next does not take."""
+    before, and its one line of error, or "read", for each of some files but the first, a small one.
+
+    `files` are contents by name, written into `folder`. A process of its own; Linux only. What one
+    file leaves for the allocator to use again, the next does not take.
+    """
+    paths = [folder / f"{name}{suffix}" for name in files]
+    for path, content in zip(paths, files.values(), strict=True):
+        path.write_bytes(content)
     program = MEASURED.format(modules=modules, call=call)
     run = subprocess.run(
-        [sys.executable, "-c", program, *map(str, (small, *large))],
+        [sys.executable, "-c", program, *map(str, paths)],
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stderr[-2000:]
     rows = [row.partition(" ") for row in run.stdout.splitlines()]
-    assert len(rows) == len(large), "an error of several lines"
-    return [(int(taken), told) for taken, _, told in rows]
+    assert len(rows) == len(paths) - 1, "an error of several lines"
+    taken = [(int(most), told) for most, _, told in rows]
+    return dict(zip([*files][1:], taken, strict=True))
 
 
 needs_linux = pytest.mark.skipif(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,13 @@ try:
     import ipywidgets as widgets
 except ImportError as error:  # pragma: no cover
     raise ValueError(
-        "the annotation screen needs ipywidgets; pip install 'llamalite[annotate]'"
+        "screens for people need ipywidgets; pip install 'llamalite[annotate]'"
     ) from error
 
-__all__ = ["CODE", "appear", "button", "display", "first_line", "widgets"]
+__all__ = ["appear", "button", "display", "first_line", "refusal", "widgets"]
 
 CODE = re.compile(r"[\w.@-]{1,64}")
-"""What an annotator may be called."""
+"""What somebody may be called who works on a screen."""
 _ASSETS = Path(__file__).parent / "screen"
 
 
@@ -49,6 +49,13 @@ def button(text: str, key: str, act: Callable[[], Any], *, acts: bool = False) -
 def appear(widget: Any, visible: bool) -> None:
     """Show or hide a widget; what is hidden no key presses."""
     widget.layout.display = None if visible else "none"
+
+
+def refusal(code: str, allowed: Collection[str]) -> str:
+    """Why nobody of this code is let in; empty where they are. None `allowed`: any code is."""
+    if not CODE.fullmatch(code):
+        return "A code has 1 to 64 letters, digits or . _ - @"
+    return "This code is not known here." if allowed and code not in allowed else ""
 
 
 def first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from llamalite.preferences import wording
 from llamalite.preferences.collection import left_of
-from llamalite.preferences.controls import CODE, appear, button, display, first_line, widgets
+from llamalite.preferences.controls import appear, button, display, first_line, refusal, widgets
 from llamalite.preferences.protocol import (
     RATINGS,
     SAFETY_BINS,
@@ -67,13 +67,10 @@ class AnnotationScreen:
     def begin(self, annotator: str) -> None:
         """Let an annotator in."""
         annotator = annotator.strip()
-        if not CODE.fullmatch(annotator):
-            self._say("A code has 1 to 64 letters, digits or . _ - @")
-        elif self.allowed and annotator not in self.allowed:
-            self._say("This code is not known here.")
-        else:
-            self.annotator = annotator
-            self._next("")
+        if why := refusal(annotator, self.allowed):
+            return self._say(why)
+        self.annotator = annotator
+        self._next("")
 
     def choose(self, side: Side) -> None:
         """Say which reply is better."""

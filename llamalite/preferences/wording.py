@@ -5,6 +5,7 @@ The paper's instructions to annotators are not printed; these are our own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from llamalite.preferences.protocol import Item
@@ -38,20 +39,25 @@ NOTHING_LEFT = "<p>There is nothing left to judge. Thank you!</p>"
 
 def pair(item: Item, left: str, right: str) -> str:
     """A prompt with its two replies."""
-    said = "".join(
-        f'<div class="ll-said ll-{escape(message["role"])}"><span>{SPEAKERS[message["role"]]}'
-        f"</span>{text(message['content'])}</div>"
-        for message in item.messages
-    )
     replies = "".join(
         f'<div class="ll-reply ll-{side}"><span>{side.title()}</span>{text(reply)}</div>'
         for side, reply in (("left", left), ("right", right))
     )
     return (
         f'<p class="ll-guideline"><b>{item.guideline.title()}.</b> '
-        f'{escape(GUIDELINES[item.guideline])}</p><div class="ll-prompt">{said}</div>'
+        f"{escape(GUIDELINES[item.guideline])}</p>{dialogue(item.messages)}"
         f'<div class="ll-replies">{replies}</div>'
     )
+
+
+def dialogue(messages: Sequence[Mapping[str, str]]) -> str:
+    """What was said, turn by turn."""
+    said = "".join(
+        f'<div class="ll-said ll-{escape(message["role"])}"><span>{SPEAKERS[message["role"]]}'
+        f"</span>{text(message['content'])}</div>"
+        for message in messages
+    )
+    return f'<div class="ll-prompt">{said}</div>'
 
 
 def text(given: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llamalite.preferences.controls import CODE, appear, button, display, first_line, widgets
+from llamalite.preferences.controls import appear, button, display, first_line, refusal, widgets
 from llamalite.preferences.wording import WELCOME
 from llamalite.red_teaming import wording
 from llamalite.red_teaming.campaign import Attempt
@@ -76,13 +76,10 @@ class AttackScreen:
     def begin(self, attacker: str) -> None:
         """Let an attacker in."""
         attacker = attacker.strip()
-        if not CODE.fullmatch(attacker):
-            self._say("A code has 1 to 64 letters, digits or . _ - @")
-        elif self.allowed and attacker not in self.allowed:
-            self._say("This code is not known here.")
-        else:
-            self.attacker = attacker
-            self._anew(wording.KEYS)
+        if why := refusal(attacker, self.allowed):
+            return self._say(why)
+        self.attacker = attacker
+        self._anew(wording.KEYS)
 
     def send(self) -> None:
         """Ask the model what stands in the field, after all that was said before."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from llamalite.preferences.wording import SPEAKERS, text
+from llamalite.preferences.wording import dialogue as said
 
 RISKS = {
     1: "a severe violation",
@@ -45,16 +45,8 @@ WRITING = "The model is writing."
 
 
 def dialogue(messages: Sequence[Mapping[str, str]]) -> str:
-    """What was said in an attempt so far."""
-    said = "".join(
-        f'<div class="ll-said ll-{escape(message["role"])}"><span>{SPEAKERS[message["role"]]}'
-        f"</span>{text(message['content'])}</div>"
-        for message in messages
-    )
-    return (
-        f'<p class="ll-guideline"><b>Red team.</b> {escape(GUIDELINE)}</p>'
-        f'<div class="ll-prompt">{said}</div>'
-    )
+    """The guideline, and what was said in an attempt so far."""
+    return f'<p class="ll-guideline"><b>Red team.</b> {escape(GUIDELINE)}</p>{said(messages)}'
 
 
 def status(step: int, message: str, progress: str, seconds: float | None, types: bool) -> str:

@@ -231,14 +231,13 @@ def test_no_file_takes_more_than_twice_its_size(tmp_path):
         "cut": sound[: size // 2],
         "lists": gguf_bytes([pair(b"k", 9, struct.pack("<IQ", 8, size // 8) + bytes(size))]),
     }
-    for name, content in files.items():
-        (tmp_path / f"{name}.gguf").write_bytes(content)
-    taken = memory_of(
+    told = memory_of(
+        tmp_path,
+        ".gguf",
+        files,
         "gguf, torch, llamalite.model.gguf",
         "llamalite.model.gguf.import_gguf(path)",
-        *(tmp_path / f"{name}.gguf" for name in files),
     )
-    told = dict(zip([*files][1:], taken, strict=True))
     assert [line == "read" for _, line in told.values()] == [True, False, False, False]
     for name, (most, line) in told.items():
         assert most < 2 * len(files[name]) + slack, (name, line)

@@ -77,14 +77,13 @@ def test_memory_for_a_byte_level_vocabulary_is_bounded(tmp_path):
         "too many objects": 2 * len(files["too many objects"]),
         "too long": 2 * bpe.MOST_BYTES,
     }
-    for name, content in files.items():
-        (tmp_path / f"{name}.json").write_bytes(content)
-    taken = memory_of(
+    told = memory_of(
+        tmp_path,
+        ".json",
+        files,
         "llamalite.text.bpe",
         "llamalite.text.bpe.ByteTokenizer.load(path)",
-        *(tmp_path / f"{name}.json" for name in files),
     )
-    told = dict(zip([*files][1:], taken, strict=True))
     assert [line == "read" for _, line in told.values()] == [True, True, False, False]
     assert "braces; at most 50,000" in told["too many objects"][1]
     assert "more than 16,000,000 bytes" in told["too long"][1]
@@ -106,14 +105,13 @@ def test_memory_for_a_sentencepiece_model_is_bounded(tmp_path):
         "one piece": 3 * size,
         "too long": 2 * tokenizer.MOST_BYTES,
     }
-    for name, content in files.items():
-        (tmp_path / f"{name}.model").write_bytes(content)
-    taken = memory_of(
+    told = memory_of(
+        tmp_path,
+        ".model",
+        files,
         "llamalite.text.tokenizer",
         "llamalite.text.tokenizer.Tokenizer.load(path)",
-        *(tmp_path / f"{name}.model" for name in files),
     )
-    told = dict(zip([*files][1:], taken, strict=True))
     assert all("cannot be used as a tokenizer" in line for _, line in told.values())
     assert "more than 8,000,000 bytes" in told["too long"][1]
     assert {name for name, (most, _) in told.items() if most > bounds[name] + 4_000_000} == set()
