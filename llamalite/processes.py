@@ -104,8 +104,14 @@ class Share(NamedTuple):
         launcher.
         """
         for file in files:
-            while not file.exists():
-                time.sleep(_LOOK_EVERY)
+            Share.wait_for_one([file])
+
+    @staticmethod
+    def wait_for_one(files: Sequence[Path]) -> Path:
+        """The first of these files to stand; waited for as `wait_for` does."""
+        while not (standing := [file for file in files if file.exists()]):
+            time.sleep(_LOOK_EVERY)
+        return standing[0]
 
 
 ALL = Share()

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from llamalite.preferences.protocol import GUIDELINES
 from llamalite.presets import RunPreset
-from llamalite.reward.config import GUIDELINES
 
 T = TypeVar("T")
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from llamalite.artifacts import Artifact
 from llamalite.claims.budgets import comparisons
 from llamalite.claims.study import with_settings
+from llamalite.preferences.protocol import RATINGS
 from llamalite.presets import RunPreset
 from llamalite.protocols import Guideline
-from llamalite.reward.config import RATINGS
 from llamalite.stages import get_stage
 
 Stages = Mapping[str, Artifact]

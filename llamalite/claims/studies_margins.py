@@ -17,7 +17,7 @@ from llamalite.claims.reward_runs import (
 )
 from llamalite.claims.rules import Above, Greater, GreaterApart, Ordered, Rule
 from llamalite.claims.study import Finished, claim
-from llamalite.reward.config import RATINGS
+from llamalite.preferences.protocol import RATINGS
 
 OUTER = 0.1
 """Width of each end of the scale from 0 to 1 that R2 counts scores in."""

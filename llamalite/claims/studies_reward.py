@@ -13,9 +13,8 @@ from llamalite.claims.reward_runs import CLOSE, REWARD, kept_apart, own_settings
 from llamalite.claims.rules import Above, Below, Greater, GreaterApart, Rule
 from llamalite.claims.studies_pretraining import load_trained
 from llamalite.claims.study import Finished, claim
-from llamalite.preferences.protocol import GUIDELINES
+from llamalite.preferences.protocol import GUIDELINES, RATINGS
 from llamalite.protocols import ADVERSARIAL, BORDERLINE
-from llamalite.reward.config import RATINGS
 
 CHANCE = 0.5
 GRADES = {"helpfulness": ("likert", 7), "safety": ("safety", 5)}

@@ -29,6 +29,10 @@ from llamalite.processes import Share
 from llamalite.text.tokenizer import Tokenizer
 
 STORE = "preferences.sqlite"
+ASKED = "pairs_wanted"
+"""In the draft's work, once the first process has found that people need pairs to judge."""
+COUNTED = "statistics.json"
+"""What is written last."""
 
 
 def run(
@@ -51,23 +55,26 @@ def run(
     drawn; where there are none, this raises ValueError when the pairs are in place to be judged.
     """
     share = Share.among_started()
-    if config.judged:
-        found = read_judged(config.judged, config.batch)
-        if found.comparisons:
-            if share.leads:
-                write_batch(config, inputs, draft, seed, found)
-                draft.metrics.update(by_people(config, inputs["newest"], found))
-            return
-        drawn = Drawn([], [])
-        if not waits_for_people(found, config.batch):
-            drawn = draw_round(config, inputs, draft, seed, share, versions)
-        if share.leads:
-            ask_people(config.judged, config.batch, drawn.items, config.judgements_each)
-    elif share.leads:
+    asked = draft.work / ASKED
+    if not share.leads:
+        # whether people have judged is for the first to find: they go on judging meanwhile
+        if not config.judged or share.wait_for_one([asked, draft.path / COUNTED]) == asked:
+            draw_round(config, inputs, draft, seed, share, versions)
+        return
+    if not config.judged:
         found, left_out = simulate(config, inputs, draft, seed, share, versions)
         write_batch(config, inputs, draft, seed, found, left_out)
-    else:
-        draw_round(config, inputs, draft, seed, share, versions)
+        return
+    found = read_judged(config.judged, config.batch)
+    if found.comparisons:
+        write_batch(config, inputs, draft, seed, found)
+        draft.metrics.update(by_people(config, inputs["newest"], found))
+        return
+    drawn = Drawn([], [])
+    if not waits_for_people(found, config.batch):
+        asked.touch()
+        drawn = draw_round(config, inputs, draft, seed, share, versions)
+    ask_people(config.judged, config.batch, drawn.items, config.judgements_each)
 
 
 def draw_round(
@@ -189,7 +196,7 @@ def write_batch(
         write_rejected(draft.path / "rejected.jsonl", found.rejected)
     tokenizer = Tokenizer.load(inputs["newest"].file("tokenizer.model"))
     counted = statistics([*training, *test], lambda text: len(tokenizer.encode(text)))
-    write_json(draft.path / "statistics.json", counted)
+    write_json(draft.path / COUNTED, counted)
     draft.metrics.update(
         comparisons=len(training),
         test_comparisons=len(test),

@@ -18,6 +18,8 @@ Live = Callable[[Sequence[Mapping[str, str]], int], str]
 for what cannot be answered."""
 _WAITING = 64
 """Pages that may stand in the queue at once."""
+_BREATH = 0.1
+"""Seconds until the next try where nobody could be let in."""
 
 
 def live_model(model: Any, tokenizer: Any, sampling: SamplingConfig, *, chats: bool = True) -> Live:
@@ -61,11 +63,12 @@ def shared(live: Live) -> Iterator[dict[str, str]]:
     Nothing is listened to over a network, and who asks must know a key.
     """
     key = secrets.token_bytes(32)
-    listener = Listener(backlog=_WAITING, authkey=key)
-    threading.Thread(target=_serve, args=(listener, live), daemon=True).start()
+    listener, closing = Listener(backlog=_WAITING, authkey=key), threading.Event()
+    threading.Thread(target=_serve, args=(listener, live, closing), daemon=True).start()
     try:
         yield {"address": str(listener.address), "key": key.hex()}
     finally:
+        closing.set()
         listener.close()
 
 
@@ -87,14 +90,15 @@ def remote(address: str, key: str) -> Live:
     return reply
 
 
-def _serve(listener: Listener, live: Live) -> None:
-    while True:
+def _serve(listener: Listener, live: Live, closing: threading.Event) -> None:
+    while not closing.is_set():
         try:
             connection = listener.accept()
         except (AuthenticationError, EOFError, ConnectionError):
             continue  # somebody without the key, or who went away
-        except OSError:
-            return  # it was closed
+        except OSError:  # it was closed, or there are too many open files for now
+            closing.wait(_BREATH)
+            continue
         threading.Thread(target=_answer, args=(connection, live), daemon=True).start()
 
 

@@ -7,17 +7,6 @@ from typing import Literal
 
 from llamalite.training_config import OptimizerConfig, ParallelConfig
 
-RATINGS: tuple[str, ...] = ("significantly", "better", "slightly", "negligibly")
-"""How much better the chosen reply is, best first (section 3.2.1)."""
-GUIDELINES: tuple[str, ...] = ("helpfulness", "safety")
-"""What was compared, and the name of the reward model that learns it first of all."""
-SAFETY_BINS = {
-    "chosen safe": (False, True),
-    "both safe": (False, False),
-    "both unsafe": (True, True),
-}
-"""Whether the chosen and the rejected reply are unsafe, by the bin of a safety comparison."""
-
 MarginKind = Literal["none", "small", "large"]
 
 

@@ -9,12 +9,19 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from llamalite.preferences.protocol import Place
+from llamalite.preferences.protocol import GUIDELINES, RATINGS, Place
 from llamalite.protocols import Dialogue
-from llamalite.reward.config import GUIDELINES, RATINGS, SAFETY_BINS, MarginKind
+from llamalite.reward.config import MarginKind
 from llamalite.reward.loss import MARGINS
 from llamalite.reward.rows import Encoder, Rows, pack_rows
 from llamalite.shapes import Bool, Float, Int, Tensor
+
+UNSAFE = {
+    "chosen safe": (False, True),
+    "both safe": (False, False),
+    "both unsafe": (True, True),
+}
+"""Whether the chosen and the rejected reply are unsafe, by the bin of a safety comparison."""
 
 
 @runtime_checkable
@@ -125,10 +132,10 @@ def _encode(encoder: Encoder, each: Comparison) -> tuple[Pair, bool]:
         raise ValueError(f"guideline {each.guideline!r} is unknown; choose helpfulness or safety")
     unsafe = None
     if each.safety_bin is not None:
-        if each.safety_bin not in SAFETY_BINS:
-            known = ", ".join(SAFETY_BINS)
+        if each.safety_bin not in UNSAFE:
+            known = ", ".join(UNSAFE)
             raise ValueError(f"safety bin {each.safety_bin!r} is unknown; choose among {known}")
-        unsafe = SAFETY_BINS[each.safety_bin]
+        unsafe = UNSAFE[each.safety_bin]
     asked = encoder.prompt(each.messages)
     rows, cut = [], False
     for reply in (each.chosen, each.rejected):

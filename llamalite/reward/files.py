@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from llamalite.artifacts import Artifact
 from llamalite.jsonl import Rejected, apart, write_rows
-from llamalite.preferences.protocol import Comparison
+from llamalite.preferences.protocol import GUIDELINES, Comparison
 from llamalite.preferences.reading import read_comparisons, scan
-from llamalite.reward.config import GUIDELINES, RewardConfig
+from llamalite.reward.config import RewardConfig
 from llamalite.reward.data import Unusable
 
 

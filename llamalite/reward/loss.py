@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from llamalite.reward.config import RATINGS, MarginKind
+from llamalite.preferences.protocol import RATINGS
+from llamalite.reward.config import MarginKind
 from llamalite.shapes import Bool, Float, Tensor
 
 MARGINS: Mapping[str, tuple[float, ...]] = {

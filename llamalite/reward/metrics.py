@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llamalite.evaluation.bootstrap import bootstrap_interval
+from llamalite.preferences.protocol import GUIDELINES, RATINGS
 from llamalite.reward.calibration import flags, reliability
-from llamalite.reward.config import GUIDELINES, RATINGS, SAFETY_BINS
-from llamalite.reward.data import Pair
+from llamalite.reward.data import UNSAFE, Pair
 from llamalite.reward.scorer import RewardScorer
 
 _RESAMPLES = 1000
@@ -132,7 +132,7 @@ def _safety(scored: Scored) -> dict[str, Any]:
     right = scored.right
     bins = {
         name: accuracy(right[np.array([pair.unsafe == kind for pair in scored.pairs], dtype=bool)])
-        for name, kind in SAFETY_BINS.items()
+        for name, kind in UNSAFE.items()
     }
     return {
         "by_safety_bin": bins,

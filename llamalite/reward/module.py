@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from llamalite.held_out import HeldOutModule
+from llamalite.preferences.protocol import RATINGS
 from llamalite.resume import Micro
-from llamalite.reward.config import RATINGS
 from llamalite.reward.data import PairBatch
 from llamalite.reward.loss import margin_ranking_loss, safety_auxiliary_loss
 

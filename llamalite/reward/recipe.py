@@ -13,9 +13,10 @@ from llamalite import parallel
 from llamalite.artifacts import Artifact, Draft, write_json
 from llamalite.model.checkpoint import load_model, read_json
 from llamalite.model.transformer import Transformer
+from llamalite.preferences.protocol import GUIDELINES
 from llamalite.resume import IndexedSteps, StreamData
 from llamalite.reward.calibration import calibrate
-from llamalite.reward.config import GUIDELINES, RewardConfig
+from llamalite.reward.config import RewardConfig
 from llamalite.reward.data import (
     Losses,
     Pair,

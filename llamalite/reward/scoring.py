@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from llamalite.artifacts import Artifact
+from llamalite.preferences.protocol import GUIDELINES
 from llamalite.reward.combine import piecewise_rule
-from llamalite.reward.config import GUIDELINES
 from llamalite.reward.scorer import RewardScorer
 from llamalite.scoring import Scoring
 from llamalite.text.tokenizer import Tokenizer

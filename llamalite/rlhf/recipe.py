@@ -32,8 +32,8 @@ from llamalite.evaluation.win_rate import (
 from llamalite.general_reward.config import GENERAL
 from llamalite.model.checkpoint import load_model, read_json
 from llamalite.parallel import pick_device
+from llamalite.preferences.protocol import GUIDELINES
 from llamalite.protocols import ADVERSARIAL, BORDERLINE, Annotator, Grader, Guideline, Prompt
-from llamalite.reward.config import GUIDELINES
 from llamalite.reward.scorer import RewardScorer
 from llamalite.reward.scoring import load_scoring
 from llamalite.rlhf.config import VersionsConfig

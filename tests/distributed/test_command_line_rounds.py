@@ -9,7 +9,8 @@ from small import brief_model, chat_artifact, small_tokenizer, small_world, worl
 from test_command_line import Processes
 
 from llamalite.artifacts import Artifact, drafting
-from llamalite.reward.config import GUIDELINES, RewardConfig
+from llamalite.preferences.protocol import GUIDELINES
+from llamalite.reward.config import RewardConfig
 from llamalite.reward.model import RewardModel, save_reward_model
 
 ROUND = [

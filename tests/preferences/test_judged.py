@@ -2,17 +2,21 @@
 
 import json
 import re
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import databases
 import pyarrow.parquet as pq
 import pytest
 import small
+from deadly import PATIENCE
 from makers import TIME, answer, make_item
 
 from llamalite import own_files
-from llamalite.artifacts import Artifact, drafting
+from llamalite.artifacts import Artifact, Draft, drafting
 from llamalite.cli import main
+from llamalite.preferences import recipe
 from llamalite.preferences.collection import left_of
 from llamalite.preferences.config import PreferencesConfig
 from llamalite.preferences.interchange import to_row
@@ -25,6 +29,7 @@ from llamalite.preferences.judged import (
 from llamalite.preferences.protocol import Response, judged
 from llamalite.preferences.reading import read_comparisons, read_items
 from llamalite.preferences.store import PreferenceStore
+from llamalite.processes import Share
 from llamalite.stages import get_stage
 
 
@@ -309,3 +314,59 @@ def test_a_file_of_no_verdicts_gets_the_pairs_beside_it(out, tmp_path, capsys):
     assert (len(good), bad) == (pq.read_metadata(pairs).num_rows, [])
     assert {each.guideline for each in good} == {"helpfulness", "safety"}
     assert {each.batch for each in good} == {1}
+
+
+# --- several processes ----------------------------------------------------------------------------
+@pytest.fixture
+def two(out, tmp_path, monkeypatch):
+    """Starts the stage as the first or second of two processes, here threads; its draft."""
+    inputs = {name: Artifact.open(out / "ci-seed0" / name) for name in ("world", "sft")}
+    inputs["newest"] = inputs.pop("sft")
+    ranks = threading.local()
+    monkeypatch.setattr(recipe.Share, "among_started", lambda: Share(ranks.number, 2))
+    draft = Draft(tmp_path / "preferences_1", tmp_path / "preferences_1" / "work")
+    draft.work.mkdir(parents=True)
+    config = PreferencesConfig(
+        judged=str(tmp_path / "judged.jsonl"),
+        helpfulness=12,
+        safety=9,
+        prompts_at_once=4,
+        max_new_tokens=12,
+        compile="off",
+    )
+
+    def start(rank):
+        def process():
+            ranks.number = rank
+            with suppress(ValueError):  # the first has no pairs judged
+                recipe.run(config, inputs, draft, 0)
+
+        thread = threading.Thread(target=process, daemon=True)
+        thread.start()
+        return thread
+
+    return start, draft
+
+
+def test_the_first_process_alone_finds_whether_people_have_judged(two, tmp_path):
+    start, draft = two
+    second = start(1)
+    second.join(0.5)
+    assert second.is_alive()  # there are no verdicts yet, but that is not for it to find
+    rows = [verdict(f"i{n}", asked) for n, asked in enumerate(("helpfulness", "safety"))]
+    write_rows(tmp_path / "judged.jsonl", rows)
+    for thread in (start(0), second):
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert (draft.path / "statistics.json").exists()
+    assert not list(draft.work.glob("*.json"))  # no pairs drawn
+
+
+def test_both_processes_draw_the_pairs_that_people_need(two, tmp_path):
+    start, draft = two
+    for thread in (start(1), start(0)):
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert len(list(draft.work.glob("*.json"))) == 3 + 3  # parts of four prompts
+    pairs, _ = read_items(tmp_path / "judged.pairs_1.parquet")
+    assert len({each.id for each in pairs}) == len(pairs) > 12

@@ -3,7 +3,8 @@
 import json
 from dataclasses import dataclass, replace
 
-from llamalite.reward.config import RATINGS, RewardConfig
+from llamalite.preferences.protocol import RATINGS
+from llamalite.reward.config import RewardConfig
 from llamalite.training_config import OptimizerConfig, ParallelConfig
 
 NAMES = ("Vegun", "Moru", "Tisel", "Kapo", "Linu", "Selka")

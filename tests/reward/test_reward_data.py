@@ -13,7 +13,8 @@ import torch
 from pairs import QUESTION, Compared, Said, make_row, write_rows
 
 from llamalite.artifacts import Artifact, drafting
-from llamalite.reward.config import GUIDELINES, RATINGS, RewardConfig
+from llamalite.preferences.protocol import GUIDELINES, RATINGS
+from llamalite.reward.config import RewardConfig
 from llamalite.reward.data import (
     Losses,
     PairPlan,

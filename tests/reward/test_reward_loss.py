@@ -6,13 +6,12 @@ import math
 import pytest
 import torch
 
+from llamalite.preferences.protocol import RATINGS, SAFETY_BINS
 from llamalite.reward import combine, loss
 from llamalite.reward.combine import combined_logits, logit, piecewise, piecewise_rule
-from llamalite.reward.config import RATINGS, SAFETY_BINS
+from llamalite.reward.data import UNSAFE
 from llamalite.reward.loss import margin_ranking_loss, margins, safety_auxiliary_loss
 from llamalite.scoring import Scoring, combined
-from llamalite.world.annotators import RATINGS as WORLDS_RATINGS
-from llamalite.world.annotators import SAFETY_BINS as WORLDS_BINS
 
 
 def t(*values):
@@ -74,9 +73,8 @@ def test_margins_are_table_27():
         inspect.unwrap(margins)(["better"], "huge")
 
 
-def test_ratings_and_bins_are_the_annotators():
-    assert RATINGS == WORLDS_RATINGS
-    assert tuple(SAFETY_BINS) == WORLDS_BINS
+def test_every_bin_says_which_replies_are_unsafe():
+    assert tuple(UNSAFE) == SAFETY_BINS
 
 
 # --- the auxiliary loss ---------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from torch.nn.functional import logsigmoid
 
 from llamalite.artifacts import Artifact, drafting
 from llamalite.model.checkpoint import load_model, save_model
+from llamalite.preferences.protocol import RATINGS
 from llamalite.reward import recipe
-from llamalite.reward.config import RATINGS, RewardConfig
+from llamalite.reward.config import RewardConfig
 from llamalite.reward.data import Losses, collate_pairs, encode_pairs
 from llamalite.reward.model import RewardModel, load_reward_model
 from llamalite.reward.module import RewardModule
