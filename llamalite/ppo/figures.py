@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from llamalite.drawing import BLUE, INK, ORANGE, Drawing, canvas, style
+from llamalite.drawing import BLUE, GREEN, INK, ORANGE, Drawing, canvas, style
 
 CURVES = (
     ("combined", "score, logit", INK, "o"),
@@ -58,6 +59,40 @@ def goodhart_curves(
             panels[0].plot([], [], ":", color=INK, linewidth=0.9, label="kept")
         figure.legend(loc="outside upper left", ncols=3, columnspacing=1.2, borderpad=0.2)
     return Drawing(figure, title, _said(iterations, looks, kept))
+
+
+def penalty_curves(
+    courses: Mapping[str, Sequence[Mapping[str, Sequence[float]]]],
+    iterations: int,
+    title: str = "The penalty, and what is sought without it",
+) -> Drawing:
+    """Combined score R_c, KL from the reference and gold helpfulness over one run, by penalty.
+
+    `courses`: by the penalty's name each seed's means over the iterations' replies, under the keys
+    "combined", "kl_k1" and "gold_helpfulness", equally many for all; they span `iterations`. A thin
+    line is a seed, a thick one the mean. Raises ValueError when nothing was measured.
+    """
+    if not courses or not all(courses.values()):
+        raise ValueError("no course of a run is given")
+    ends = []
+    with style():
+        figure, panels = canvas(5.0, 3, sharex=True)
+        for axes, (key, name, _, _) in zip(panels, CURVES, strict=False):
+            for (penalty, seeds), colour, dash in zip(
+                courses.items(), (ORANGE, BLUE, GREEN), ("-", "--", ":"), strict=False
+            ):
+                runs = np.array([seed[key] for seed in seeds])
+                at = np.linspace(1, iterations, runs.shape[1])
+                axes.plot(at, runs.T, color=colour, alpha=0.25, linewidth=0.8)
+                axes.plot(at, runs.mean(0), dash, color=colour, label=penalty)
+                ends.append(
+                    f"{name}, {penalty}: {runs[:, 0].mean():.2f} to {runs[:, -1].mean():.2f}"
+                )
+            axes.set_ylabel(name.replace(", ", ",\n").replace("true ", "true\n"))
+            axes.grid(axis="y")
+        panels[-1].set_xlabel("iteration")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
+    return Drawing(figure, title, f"Means of {len(seeds)} seeds. {'; '.join(ends)}.")
 
 
 def _line(axes: Axes, points: Sequence[tuple[float, float | None]], fmt: str, **look: Any) -> None:

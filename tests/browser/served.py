@@ -44,6 +44,25 @@ class Pressed(Page):
             time.sleep(0.5)
 
 
+@contextmanager
+def visiting(open_tab):
+    """Gives what opens pages by `open_tab(query)`, and closes them all in the end."""
+    pages = []
+
+    def open_page(query=""):
+        pages.append(open_tab(query))
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+def address(port, token, query=""):
+    """Of a served screen, as its server tells it."""
+    return f"http://127.0.0.1:{port}/?token={token}{query}"
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -7,8 +7,8 @@ import time
 import urllib.request
 
 import pytest
-from chromium import BROWSER, MISSING, chromium
-from served import ABSENT, EVIL, LIT, Pressed, free_port, serving, status
+from chromium import BROWSER, MISSING
+from served import ABSENT, EVIL, LIT, Pressed, address, free_port, serving, status, visiting
 
 from llamalite.preferences.collection import left_of
 from llamalite.preferences.protocol import Item, Response
@@ -50,12 +50,6 @@ class Screen(Pressed):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as port:
-        yield port
-
-
-@pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """A server over one store; its port, and the store."""
     path = tmp_path_factory.mktemp("store") / "store.sqlite"
@@ -75,15 +69,9 @@ def store(served):
 
 @pytest.fixture
 def visit(browser, served):
-    pages = []
-
-    def open_page(query=""):
-        pages.append(Screen(browser, f"http://127.0.0.1:{served[0]}/?token={TOKEN}{query}"))
-        return pages[-1]
-
-    yield open_page
-    for page in pages:
-        page.close()
+    """Opens a page of the server, with what is told behind its address."""
+    with visiting(lambda query: Screen(browser, address(served[0], TOKEN, query))) as open_page:
+        yield open_page
 
 
 def test_nobody_enters_without_the_token(served, store):

@@ -7,9 +7,9 @@ import time
 import urllib.request
 
 import pytest
-from chromium import BROWSER, MISSING, chromium
+from chromium import BROWSER, MISSING
 from deadly import PATIENCE
-from served import ABSENT, EVIL, LIT, Pressed, free_port, serving, status
+from served import ABSENT, EVIL, LIT, Pressed, address, free_port, serving, status, visiting
 
 from llamalite.red_teaming.store import AttackStore
 
@@ -52,12 +52,6 @@ class Screen(Pressed):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as port:
-        yield port
-
-
-@pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """A server over one store; its port, and the store."""
     path = tmp_path_factory.mktemp("store") / "attacks.sqlite"
@@ -74,15 +68,9 @@ def store(served):
 
 @pytest.fixture
 def visit(browser, served):
-    pages = []
-
-    def open_page(query=""):
-        pages.append(Screen(browser, f"http://127.0.0.1:{served[0]}/?token={TOKEN}{query}"))
-        return pages[-1]
-
-    yield open_page
-    for page in pages:
-        page.close()
+    """Opens a page of the server, with what is told behind its address."""
+    with visiting(lambda query: Screen(browser, address(served[0], TOKEN, query))) as open_page:
+        yield open_page
 
 
 def by(store, attacker):

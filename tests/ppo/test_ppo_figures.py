@@ -2,7 +2,7 @@
 
 import pytest
 
-from llamalite.ppo.figures import CURVES, goodhart_curves
+from llamalite.ppo.figures import CURVES, goodhart_curves, penalty_curves
 
 ROWS = [
     {"step": 1.0, "combined": -1.0, "kl_k1": 0.0, "gold_helpfulness": 0.5},
@@ -39,3 +39,18 @@ def test_without_looks_the_rows_speak_and_nothing_is_an_error():
     assert drawing.alt.startswith("on its own prompts: score, logit from -1.00 to 0.50")
     with pytest.raises(ValueError, match="did not begin"):
         goodhart_curves([], [])
+
+
+def test_each_penalty_has_a_line_a_seed_and_their_mean():
+    def course(*scores):
+        return {"combined": scores, "kl_k1": (0, 1, 2), "gold_helpfulness": (0.5, 0.4, 0.3)}
+
+    courses = {"none": [course(0, 2, 4), course(0, 4, 8)], "high": [course(0, 0, 0)] * 2}
+    drawing = penalty_curves(courses, 9)
+    score = drawing.figure.axes[0]
+    lines = [(list(line.get_xdata()), list(line.get_ydata())) for line in score.lines]
+    assert lines[:3] == [([1, 5, 9], [0, 2, 4]), ([1, 5, 9], [0, 4, 8]), ([1, 5, 9], [0, 3, 6])]
+    assert len(lines) == 6
+    assert "Means of 2 seeds. score, logit, none: 0.00 to 6.00" in drawing.alt
+    with pytest.raises(ValueError, match="no course"):
+        penalty_curves({}, 9)
