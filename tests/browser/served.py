@@ -58,7 +58,7 @@ def visiting(open_tab):
         page.close()
 
 
-def address(port, token, query=""):
+def entrance(port, token, query=""):
     """Of a served screen, as its server tells it."""
     return f"http://127.0.0.1:{port}/?token={token}{query}"
 

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 from chromium import BROWSER, MISSING
-from served import ABSENT, EVIL, LIT, Pressed, address, free_port, serving, status, visiting
+from served import ABSENT, EVIL, LIT, Pressed, entrance, free_port, serving, status, visiting
 
 from llamalite.preferences.collection import left_of
 from llamalite.preferences.protocol import Item, Response
@@ -70,7 +70,7 @@ def store(served):
 @pytest.fixture
 def visit(browser, served):
     """Opens a page of the server, with what is told behind its address."""
-    with visiting(lambda query: Screen(browser, address(served[0], TOKEN, query))) as open_page:
+    with visiting(lambda query: Screen(browser, entrance(served[0], TOKEN, query))) as open_page:
         yield open_page
 
 

@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from chromium import BROWSER, MISSING
 from deadly import PATIENCE
-from served import ABSENT, EVIL, LIT, Pressed, address, free_port, serving, status, visiting
+from served import ABSENT, EVIL, LIT, Pressed, entrance, free_port, serving, status, visiting
 
 from llamalite.red_teaming.store import AttackStore
 
@@ -69,7 +69,7 @@ def store(served):
 @pytest.fixture
 def visit(browser, served):
     """Opens a page of the server, with what is told behind its address."""
-    with visiting(lambda query: Screen(browser, address(served[0], TOKEN, query))) as open_page:
+    with visiting(lambda query: Screen(browser, entrance(served[0], TOKEN, query))) as open_page:
         yield open_page
 
 

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from chromium import BROWSER, MISSING, Page, chromium
+from chromium import BROWSER, MISSING, Page
 
 HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
 PAGES = sorted(file for part in ("book", "notebooks") for file in (HTML / part).rglob("*.html"))
@@ -28,11 +28,10 @@ STRAY = """(() => {
 
 
 @pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    with chromium(tmp_path_factory.mktemp("profile")) as port:
-        page = Page(port, "about:blank")
-        yield page
-        page.close()
+def tab(browser):
+    page = Page(browser, "about:blank")
+    yield page
+    page.close()
 
 
 def screen(tab, width, height, *, mobile):
