@@ -51,6 +51,13 @@ class HeldOutModule(TrainingModule):
                 sums[name] += float(loss if name == "loss" else metrics[name]) * items
         return {name: value / max(1, total) for name, value in sums.items()}
 
+    def points(self, epochs: int) -> list[dict[str, float]]:
+        """All that was measured, by step and by epoch of so many."""
+        return [
+            {"step": step, "epoch": round(epochs * step / self.steps, 4), **found}
+            for step, found in sorted(self.course.items())
+        ]
+
     def on_train_start(self) -> None:
         self._measure()  # the untrained model
 

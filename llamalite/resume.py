@@ -41,6 +41,16 @@ class Stream(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
+class Plan(Protocol):
+    """Which data stand in which step, all of it known before the first."""
+
+    @property
+    def steps(self) -> int: ...
+    def batch(self, step: int, rank: int, world: int, parts: int) -> Sequence[Any]:
+        """One process's share of a step (from 0), in `parts` micro-batches."""
+        ...
+
+
 class Place:
     """State of a stream, closed to Lightning, which else looks into all of it for tensors."""
 
@@ -163,6 +173,17 @@ class StreamData(LightningDataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.place = state_dict["place"]
+
+
+def planned_data(
+    plan: Plan, count: Callable[[Any], tuple[int, int]], accumulation: int
+) -> StreamData:
+    """A plan's steps as what the trainer is fed, each in `accumulation` micro-batches."""
+
+    def stream(rank: int, world: int) -> IndexedSteps:
+        return IndexedSteps(lambda step: plan.batch(step, rank, world, accumulation), plan.steps)
+
+    return StreamData(stream, count, plan.steps * accumulation)
 
 
 class ResumeCheckpoint(Callback):

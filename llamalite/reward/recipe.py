@@ -14,7 +14,7 @@ from llamalite.artifacts import Artifact, Draft, write_json
 from llamalite.model.checkpoint import load_model, read_json
 from llamalite.model.transformer import Transformer
 from llamalite.preferences.protocol import GUIDELINES
-from llamalite.resume import IndexedSteps, StreamData
+from llamalite.resume import planned_data
 from llamalite.reward.calibration import calibrate
 from llamalite.reward.config import RewardConfig
 from llamalite.reward.data import (
@@ -126,26 +126,19 @@ def train(
         ],
         held_out_steps=[round(plan.steps * mark / _MARKS) for mark in range(_MARKS + 1)],
     )
-
-    def stream(rank: int, world: int) -> IndexedSteps:
-        return IndexedSteps(
-            lambda step: plan.batch(step, rank, world, config.accumulation), plan.steps
-        )
-
     report: dict[str, Any] = fit(
         module,
-        StreamData(stream, count, plan.steps * config.accumulation),
+        planned_data(plan, count, config.accumulation),
         work=work,
         accumulation=config.accumulation,
         name=f"{name} reward",
         metrics_file=metrics_file,
         progress=progress,
     )
-    course = [
-        {"step": step, "epoch": round(config.epochs * step / plan.steps, 4), **found}
-        for step, found in sorted(module.course.items())
-    ]
-    return module, report | {"learned": composition(pairs), "held_out": course}
+    return module, report | {
+        "learned": composition(pairs),
+        "held_out": module.points(config.epochs),
+    }
 
 
 def run(

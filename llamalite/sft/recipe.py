@@ -15,7 +15,7 @@ from llamalite.data_care import packaged
 from llamalite.jsonl import Rejected, write_rejected
 from llamalite.model.checkpoint import load_model, model_from_state, save_model
 from llamalite.model.transformer import Transformer
-from llamalite.resume import IndexedSteps, StreamData
+from llamalite.resume import planned_data
 from llamalite.sft.config import SFTConfig
 from llamalite.sft.data import (
     Dialogue,
@@ -123,25 +123,16 @@ def finetune(
         held_out=batches(measured, length, min(config.batch_size, 32)),
         held_out_steps=[round(plan.steps * mark / marks) for mark in range(marks + 1)],
     )
-
-    def stream(rank: int, world: int) -> IndexedSteps:
-        return IndexedSteps(
-            lambda step: plan.batch(step, rank, world, config.accumulation), plan.steps
-        )
-
     report: dict[str, Any] = fit(
         module,
-        StreamData(stream, count, plan.steps * config.accumulation),
+        planned_data(plan, count, config.accumulation),
         work=work,
         accumulation=config.accumulation,
         name="sft",
         metrics_file=metrics_file,
         progress=progress,
     )
-    points = [
-        {"step": step, "epoch": round(config.epochs * step / plan.steps, 4), **found}
-        for step, found in sorted(module.course.items())
-    ]
+    points = module.points(config.epochs)
     report |= {
         "examples": len(training),
         "learned_tokens": training.learned_tokens,
