@@ -17,7 +17,7 @@ PACKAGE := llamalite
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format book notebooks bench setup setup-run clean
+.PHONY: help run test lint format lab book notebooks bench setup setup-run clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,10 @@ lint: setup ## format, lint, types, direction of dependence, notebook pairs
 format: setup ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lab: setup-run ## the chapters in JupyterLab, to run and to change
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[notebooks]'
+	$(BIN)/jupyter lab notebooks $(ARGS)
 
 notebooks: setup ## run the text notebooks and renew their .ipynb with outputs (ARGS: which)
 	$(BIN)/python tools/notebooks.py --execute $(ARGS)
