@@ -96,6 +96,14 @@ REFUSED = [
     (["run", "--pretrain.tokens", "many"], "--pretrain.tokens takes int, not many"),
     (["run", "--pretrain.model.n_heads", "3"], "n_heads 3 is not divisible by n_kv_heads 2"),
     (["run", "--pretrain.tokens", "10"], "tokens 10 is less than one batch"),
+    (
+        ["pretrain", "--pretrain.corpus", '{"web": "w.txt"}', "--pretrain.mixture", '{"wb": 1}'],
+        "mixture names wb, which the corpus has not; it has web: give these weights, or mixture",
+    ),
+    (
+        ["run", "--tokenizer.corpus", '{"web": "w.txt"}'],
+        "mixture names encyclopedia, lessons, stories",
+    ),
     (["run", "--until", "sleep"], "unknown stage 'sleep'; choose among world"),
     (["run", "--world.people", "1"], "world.people is 1; choose 8 to 400"),
     (["run", "--config", "/nowhere.yaml"], "/nowhere.yaml"),

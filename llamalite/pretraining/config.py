@@ -69,7 +69,7 @@ class PretrainConfig:
                 f"tokens {self.tokens} is less than one batch of {self.step_tokens}; "
                 "raise tokens or lower batch_size"
             )
-        check_mixture(self.mixture)
+        check_mixture(self.mixture, self.corpus)
 
     def needs(self, role: str) -> bool:
         """Whether the stage reads what plays that role: no micro-world beside an own corpus."""

@@ -39,7 +39,7 @@ class TokenizerConfig:
             raise ValueError(
                 f"character_coverage is {self.character_coverage}; it must lie between 0.9 and 1"
             )
-        check_mixture(self.mixture)
+        check_mixture(self.mixture, () if self.model else self.corpus)
 
     def needs(self, role: str) -> bool:
         """Whether the stage reads what plays that role: no micro-world beside texts of your own."""
