@@ -147,6 +147,20 @@ def test_one_stage_uses_the_inputs_that_stand_and_says_how_they_differ(tmp_path)
     assert 'text "nut" instead of "acorn"' in events.notes[0]
 
 
+def test_what_one_stage_makes_first_is_named_before_it_is_made(tmp_path):
+    class Order(Recorder):
+        def noticed(self, message):
+            self.notes.append((message, list(self.ran)))
+
+    events = Order()
+    run_one("tree", Preset(), 0, tmp_path, events=events)
+    assert events.notes == [("tree reads what is missing; making first: acorn", [])]
+    assert events.ran == ["acorn", "tree"]
+    again = Order()
+    run_one("tree", replace(Preset(), tree=TreeConfig(3)), 0, tmp_path, events=again)
+    assert (again.notes, again.ran) == ([], ["tree"])
+
+
 def test_what_is_stale_is_said_in_one_line(tmp_path, monkeypatch):
     folder = tmp_path / "forest-seed0"
     run(tmp_path)
