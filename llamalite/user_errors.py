@@ -42,6 +42,10 @@ class Parser(ArgumentParser):
                 if close:
                     line += f"; did you mean {close[0]}?"
                 break
+        wrong = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", line)
+        if wrong:
+            close = get_close_matches(wrong[1], re.findall(r"[\w.-]+", wrong[2]), n=1)
+            line += "".join(f"; did you mean {each}?" for each in close)
         fail(f"{line} (see {self.prog.replace(' [options]', '')} --help)")
 
 

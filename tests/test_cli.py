@@ -119,6 +119,12 @@ REFUSED = [
     (["ledger", "--preset", "tiny"], "unknown preset 'tiny'; choose among ci, laptop"),
     (["run", "--config", "nowhere.yaml"], "there is no nowhere.yaml, nor can it be made"),
     (["chat", "--stage", "dream"], "unknown stage 'dream'; choose among world"),
+    (
+        ["chat", "--stage", "evaluate"],
+        "the stage evaluate makes no language model; choose among pretrain, sft, rejection_samp",
+    ),
+    (["export", "--to", "x", "--stage", "reward_1"], "reward_1 makes no language model; choose"),
+    (["pretrian"], "did you mean pretrain?"),
     (["chat"], "no model in runs/laptop-seed0/sft; `llamalite run --preset laptop` makes one"),
     (
         ["chat", "--preset", "ci", "--seed", "2", "--out", "o"],
