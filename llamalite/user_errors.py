@@ -21,6 +21,7 @@ _CLEARER = (  # what jsonargparse says of a wrong value, and how it is said here
         r"Parser key \"(.+?)\": Does not .+?<class '(\w+)'>.+Given value: (.+?)$",
         r"--\1 takes \2, not \3",
     ),
+    (r"--(\S+) takes dict, not (.+)$", r"--\1 takes a name for each value: --\1.NAME \2"),
     (
         r"Parser key \"(.+?)\": Expected an? typing\.Literal\[(.+?)\]\. Got value: (.+?)$",
         r"--\1 is '\3'; choose among \2",
