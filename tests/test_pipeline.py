@@ -121,6 +121,22 @@ def test_a_stage_that_ends_shows_its_headline_and_one_without_all_its_metrics(
     assert shown == ["height 3.142  leaves 1000  birds two", "leaves 1000  birds two"]
 
 
+@pytest.mark.parametrize("width", [80, 64])
+def test_the_closing_table_names_the_folder_once_and_every_stage_whole(tmp_path, width):
+    names = [f"rejection_sampling_{number}" for number in range(1, 6)]
+    artifacts = {}
+    for name in names:
+        with drafting(tmp_path / name, name, SeedConfig(), {}, 0):
+            pass
+        artifacts[name] = Artifact.open(tmp_path / name)
+    console = Console(file=io.StringIO(), width=width)
+    terminal.TerminalEvents(console).ended(artifacts)
+    shown = console.file.getvalue()
+    assert all(shown.count(name) == 1 for name in names)
+    assert shown.count(str(tmp_path)) == 1
+    assert "…" not in shown
+
+
 @pytest.mark.parametrize("kind", ["reward", "general_reward", "red_team", "sft"])
 @pytest.mark.parametrize("lost", [0, 3])
 def test_rows_that_were_left_out_are_counted_when_a_stage_ends(tmp_path, kind, lost):
