@@ -156,6 +156,8 @@ def _stage_verb(first: Stage) -> Verb:
 
     def build(parser: Parser, arguments: Sequence[str]) -> None:
         _add_run_arguments(parser, arguments, [first])
+        if first.inputs and parser.description:
+            parser.description += " What it reads and the run folder lacks is made first."
         if first.round:
             rounds = ", ".join(str(number) for number in by_round)
             parser.add_argument(

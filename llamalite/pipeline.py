@@ -120,8 +120,8 @@ def run_one(
 ) -> Artifact:
     """Run one stage on the inputs that stand in the run folder, making only those that lack.
 
-    Inputs made with other settings than the preset's are used as they are, and said so: a changed
-    earlier stage is brought up to date by `run_stages`, not here.
+    Those are named before the first is made. Inputs made with other settings than the preset's are
+    used as they are, and said so: a changed earlier stage is brought up to date by `run_stages`.
     """
     chosen = get_preset(preset) if isinstance(preset, str) else preset
     *earlier, stage = stages.chain(chosen, name)
@@ -132,13 +132,18 @@ def run_one(
             return follow(group, chosen, folder, seed)[name]
         with locked(folder):
             inputs: dict[str, Artifact] = {}
-            for needed in earlier:
-                if needed.name in _ancestors(stage, chosen):
-                    roles = needed.inputs_in(chosen)
-                    its_inputs = {role: inputs[name] for role, name in roles.items()}
-                    inputs[needed.name] = _standing(
-                        needed, chosen, its_inputs, folder, seed, events, group
-                    )
+            read = [each for each in earlier if each.name in _ancestors(stage, chosen)]
+            for needed in read:
+                recover(folder / needed.name)
+            absent = [each.name for each in read if not (folder / each.name).exists()]
+            if absent:
+                events.noticed(f"{name} reads what is missing; making first: {', '.join(absent)}")
+            for needed in read:
+                roles = needed.inputs_in(chosen)
+                its_inputs = {role: inputs[name] for role, name in roles.items()}
+                inputs[needed.name] = _standing(
+                    needed, chosen, its_inputs, folder, seed, events, group
+                )
             config = stage.config(chosen)
             its_inputs = {role: inputs[name] for role, name in stage.inputs_in(chosen).items()}
             made = find_fresh(stage, config, its_inputs, folder, seed)
@@ -162,7 +167,6 @@ def _standing(
 ) -> Artifact:
     """A stage's artifact as it stands, whatever it was made with; made if it lacks."""
     config = stage.config(preset)
-    recover(folder / stage.name)
     if not (folder / stage.name).exists():
         return run_stage(stage, config, inputs, folder, seed, events, group)
     artifact = Artifact.open(folder / stage.name)

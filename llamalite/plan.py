@@ -83,7 +83,8 @@ class PlanConfig:
     fsdp: int | None = None
     """Ranks that shard weights, gradients and optimizer (FSDP2); unset: all there are."""
     tp: int | None = None
-    """Ranks that split every matrix (tensor parallel); unset: the preset's, or the fewest."""
+    """Ranks that split every matrix (tensor parallel); unset: the preset's where the devices divide
+    by it and the run fits, else the fewest that fit."""
     activation_checkpointing: bool | None = None
     """Keep only each block's input and recompute the rest later; unset: the preset's."""
     generation_batch: int = 1
@@ -264,7 +265,8 @@ def run_plan(config: PlanConfig) -> dict[str, Any]:
     `bytes_per_device` by part, `fits`, `tokens_per_second`, `days`, `energy_kwh`, `mfu`, ...
     Raises ValueError for an unknown preset or an impossible layout.
     """
-    config, model, paper = _resolve(config)
+    asked = config
+    config, model, paper = _resolve(asked)
     assert config.tokens
     assert config.mfu
     assert config.peak_tflops
@@ -294,6 +296,7 @@ def run_plan(config: PlanConfig) -> dict[str, Any]:
         "gpus": gpus,
         "nodes": math.ceil(gpus / DEVICES_PER_NODE),
         "layout": {"replicas": layout.replicas, "fsdp": layout.fsdp, "tp": layout.tp},
+        "layout_is": _layout_reason(asked, config, fits),
         "bytes_per_device": parts | {"training": training_bytes(parts)},
         "gpu_memory_bytes": int(config.gpu_memory * 1e9),
         "fits": fits,
@@ -362,9 +365,33 @@ def _resolve(config: PlanConfig) -> tuple[PlanConfig, ModelConfig, PaperRun | No
         parallel = run.parallel
         if config.activation_checkpointing is None:
             filled = replace(filled, activation_checkpointing=parallel.activation_checkpointing)
-        if config.gpus is None and config.fsdp is None and config.tp is None:
-            filled = replace(filled, gpus=parallel.processes, tp=parallel.tensor_parallel)
-            if config.micro_batch is None:
+        if config.fsdp is None and config.tp is None:
+            its_own = config.gpus in (None, parallel.processes)
+            kept = replace(
+                filled, gpus=config.gpus or parallel.processes, tp=parallel.tensor_parallel
+            )
+            if its_own and config.micro_batch is None:
                 rows = run.batch_size // (run.accumulation * parallel.data_parallel)
-                filled = replace(filled, micro_batch=rows)
+                kept = replace(kept, micro_batch=rows)
+            if its_own or _divides_and_fits(kept, model):
+                filled = kept
     return filled, model, paper
+
+
+def _divides_and_fits(config: PlanConfig, model: ModelConfig) -> bool:
+    """Whether the devices divide by the given tp, and the run fits in their memory."""
+    assert config.gpus
+    assert config.tp
+    return config.gpus % config.tp == 0 and choose_layout(config, model)[2]
+
+
+def _layout_reason(asked: PlanConfig, filled: PlanConfig, fits: bool) -> str:
+    """Why the layout is the one it is, in a few words."""
+    if asked.fsdp or asked.tp:
+        return "as asked"
+    if filled.tp:
+        own = (
+            asked.gpus is None or asked.gpus == get_preset(asked.preset).pretrain.parallel.processes
+        )
+        return "the preset's own" if own else "tp of the preset"
+    return "the fewest tp that fits" if fits else "fits with no tp"

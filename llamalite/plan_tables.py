@@ -54,7 +54,11 @@ def plan_tables(plan: Mapping[str, Any]) -> list[Any]:
         ("KV cache per token", f"{plan['kv_bytes_per_token']:,} B", "16-bit"),
         ("tokens", f"{plan['tokens']:,}", f"{plan['steps']:,} steps of {plan['batch_tokens']:,}"),
         ("devices", f"{plan['gpus']:,}", f"on {plan['nodes']} node(s) of {DEVICES_PER_NODE}"),
-        ("layout", f"{layout['replicas']} x {layout['fsdp']} x {layout['tp']}", "replica,fsdp,tp"),
+        (
+            "layout",
+            f"{layout['replicas']} x {layout['fsdp']} x {layout['tp']}",
+            f"replica,fsdp,tp: {plan['layout_is']}",
+        ),
         ("accumulation", f"{plan['accumulation']}", "micro-batches a step"),
         ("speed", f"{plan['tokens_per_second']:,.0f} tokens/s", f"MFU {plan['mfu']:.3f} of 6ND"),
         ("GPU hours", _hours(plan["gpu_hours"]), _paper_hours(plan["paper"])),

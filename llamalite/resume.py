@@ -197,9 +197,13 @@ class ResumeCheckpoint(Callback):
         self.folder, self.seconds, self.steps = folder, seconds, steps
         self.saved_at = time.monotonic()
         self.saved_step = -1
+        self.began: int | None = None
+        self.stopping = False
+        """Whether to end after the step at work, as `llamalite.stopping` asks."""
         self.random: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.began = trainer.global_step
         if self.random is not None:  # not before: building the model draws numbers too
             set_random_state(self.random)
 
@@ -212,8 +216,14 @@ class ResumeCheckpoint(Callback):
         # the clocks of several processes differ, and saving is a joint act
         if trainer.world_size > 1:
             late = trainer.strategy.broadcast(late)
-        if due or late:
+        if due or late or self.stopping:
             self.save(trainer)
+        if self.stopping:
+            raise KeyboardInterrupt
+
+    def ahead_of_disk(self, trainer: Trainer) -> bool:
+        """Whether steps have been trained that no resume state on the disk has."""
+        return self.began is not None and trainer.global_step not in (self.began, self.saved_step)
 
     def save(self, trainer: Trainer) -> None:
         """Write the state of the step just done and drop the earlier ones."""

@@ -251,6 +251,12 @@ def get_stage(name: str) -> Stage:
     raise ValueError(f"unknown stage {name!r}; choose among {', '.join(s.name for s in STAGES)}")
 
 
+def speaking() -> tuple[str, ...]:
+    """Names of the stages that make a language model: the base, and every version after it."""
+    versions = {version.stage for version in (*VERSIONS, *AFTER)}
+    return tuple(stage.name for stage in STAGES if stage.name in {"pretrain"} | versions)
+
+
 def kinds(preset: RunPreset | None = None) -> dict[str, Stage]:
     """The kinds of stages in order, of all or of a preset's, each with its first stage."""
     found: dict[str, Stage] = {}

@@ -69,8 +69,9 @@ class TerminalEvents(Events):
         self.began = time.time()
 
     def planned(self, folder: Path, rows: list[tuple[Stage, str]]) -> None:
-        table = Table(title=f"run folder {folder}", title_justify="left", box=None, padding=(0, 2))
-        for heading in ("stage", "paper", "state", "what it does"):
+        table = self._table_of(f"run folder {folder}")
+        _stage_column(table, [stage.name for stage, _ in rows])
+        for heading in ("paper", "state", "what it does"):
             table.add_column(heading)
         for stage, state in rows:
             colour = _COLOURS[state]
@@ -104,12 +105,12 @@ class TerminalEvents(Events):
         self.console.print(f"[yellow]note[/] {message}", soft_wrap=True)
 
     def ended(self, artifacts: dict[str, Artifact]) -> None:
-        """The table of stages with their time, and the run's totals."""
-        table = Table(title="the run", title_justify="left", box=None, padding=(0, 2))
-        for heading in ("stage", "time", "CPU time", "peak memory", "folder"):
-            table.add_column(
-                heading, justify="right" if heading not in ("stage", "folder") else "left"
-            )
+        """The table of stages with their time, each in the folder of its name; the run's totals."""
+        [folder] = {artifact.path.parent for artifact in artifacts.values()}
+        table = self._table_of(f"the run in {folder}")
+        _stage_column(table, list(artifacts))
+        for heading in ("time", "CPU time", "peak memory"):
+            table.add_column(heading, justify="right")
         for name, artifact in artifacts.items():
             made = artifact.manifest
             table.add_row(
@@ -117,13 +118,22 @@ class TerminalEvents(Events):
                 clock(made["seconds"]),
                 clock(made["cpu_seconds"]),
                 gigabytes(made["peak_memory_bytes"]),
-                str(artifact.path),
             )
         self.console.print(table)
         self.console.print(
             f"this run took {clock(time.time() - self.began)}, "
             f"peak memory {gigabytes(peak_memory_bytes())}"
         )
+
+    def _table_of(self, what: str) -> Table:
+        """A table under a line that is never broken: paths are copied from it."""
+        self.console.print(f"[italic]{escape(what)}[/]", soft_wrap=True)
+        return Table(box=None, padding=(0, 2))
+
+
+def _stage_column(table: Table, names: list[str]) -> None:
+    """A column whose names are never cut: --until and --force take them whole."""
+    table.add_column("stage", min_width=max(map(len, names), default=0))
 
 
 def clock(seconds: float) -> str:

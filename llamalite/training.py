@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -21,9 +20,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
 from torch import Tensor, nn
 
 from llamalite import parallel
+from llamalite.processes import is_leader
 from llamalite.resume import (
     MetricsTable,
     Micro,
@@ -33,6 +34,7 @@ from llamalite.resume import (
     checkpoint_step,
     latest_checkpoint,
 )
+from llamalite.stopping import interruptible
 from llamalite.training_config import OptimizerConfig, ParallelConfig
 
 
@@ -307,7 +309,9 @@ def fit(
 
     Afterwards `llamalite.parallel.full_weights(module.model)` has the weights. Returns the last
     logged row with `steps`, `seconds` and `tokens_per_second` of this call (compiling included)
-    and `resumed_at`, the step it went on from. Raises KeyboardInterrupt when stopped by Ctrl-C.
+    and `resumed_at`, the step it went on from. Raises KeyboardInterrupt when stopped by Ctrl-C,
+    after which the same call goes on from the last step (see `llamalite.stopping`). `progress`
+    shows the bar and says where it goes on.
     """
     trainer: Any = make_trainer(
         work=work,
@@ -323,10 +327,18 @@ def fit(
     checkpoint = latest_checkpoint(work)
     if checkpoint is not None:
         check_whole(checkpoint)
+    resumed_at = checkpoint_step(checkpoint) if checkpoint else 0
+    if progress and 0 < resumed_at < module.steps and is_leader():
+        Console(highlight=False).print(
+            f"{name}: going on from step {resumed_at} of {module.steps}", markup=False
+        )
     started = time.monotonic()
-    with quiet(), parallel.readable(checkpoint, module) as readable:
-        with interruptible(trainer):
-            trainer.fit(module, datamodule=data, ckpt_path=readable, weights_only=True)
+    with (
+        quiet(),
+        parallel.readable(checkpoint, module) as readable,
+        interruptible(trainer, saver, tells=progress),
+    ):
+        trainer.fit(module, datamodule=data, ckpt_path=readable, weights_only=True)
         if saver.saved_step != trainer.global_step:
             saver.save(trainer)
     for logger in trainer.loggers:
@@ -337,26 +349,8 @@ def fit(
         "steps": trainer.global_step,
         "seconds": round(seconds, 3),
         "tokens_per_second": round((log.tokens - log.tokens_before) / seconds, 1),
-        "resumed_at": checkpoint_step(checkpoint) if checkpoint else 0,
+        "resumed_at": resumed_at,
     }
-
-
-@contextmanager
-def interruptible(trainer: Any) -> Iterator[None]:
-    """Ctrl-C is a KeyboardInterrupt again, and the next one is heard too.
-
-    Lightning leaves the program by itself, deaf to Ctrl-C from then on: the command line could not
-    say how to go on, and a notebook would lose its kernel.
-    """
-    heard = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit:
-        if not trainer.interrupted:
-            raise
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            signal.signal(signal.SIGINT, heard)
-        raise KeyboardInterrupt from None
 
 
 @contextmanager

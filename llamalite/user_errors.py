@@ -21,6 +21,7 @@ _CLEARER = (  # what jsonargparse says of a wrong value, and how it is said here
         r"Parser key \"(.+?)\": Does not .+?<class '(\w+)'>.+Given value: (.+?)$",
         r"--\1 takes \2, not \3",
     ),
+    (r"--(\S+) takes dict, not (.+)$", r"--\1 takes a name for each value: --\1.NAME \2"),
     (
         r"Parser key \"(.+?)\": Expected an? typing\.Literal\[(.+?)\]\. Got value: (.+?)$",
         r"--\1 is '\3'; choose among \2",
@@ -42,6 +43,10 @@ class Parser(ArgumentParser):
                 if close:
                     line += f"; did you mean {close[0]}?"
                 break
+        wrong = re.search(r"invalid choice: '(.+?)' \(choose from (.+)\)", line)
+        if wrong:
+            close = get_close_matches(wrong[1], re.findall(r"[\w.-]+", wrong[2]), n=1)
+            line += "".join(f"; did you mean {each}?" for each in close)
         fail(f"{line} (see {self.prog.replace(' [options]', '')} --help)")
 
 

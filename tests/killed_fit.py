@@ -35,13 +35,13 @@ def make(step):
     return [torch.randn(4, 8, generator=generator) for _ in range(3)]
 
 
-def main(work: Path) -> None:
+def main(work: Path, *, progress: bool = False) -> None:
     """Train in `work`, and leave there the hash of the weights."""
     torch.set_num_threads(1)
     parallel = ParallelConfig(accelerator="cpu", compile="off", checkpoint_steps=3)
     module = Noisy(build, OptimizerConfig(lr=0.01), STEPS, parallel=parallel)
     data = StreamData(lambda r, w: IndexedSteps(make, STEPS), lambda b: (4, 4), 3 * STEPS)
-    fit(module, data, work=work, accumulation=3, progress=False)
+    fit(module, data, work=work, accumulation=3, progress=progress)
     assert module.model is not None
     weights = b"".join(w.numpy().tobytes() for w in module.model.state_dict().values())
     (work / "weights.sha256").write_text(hashlib.sha256(weights).hexdigest())

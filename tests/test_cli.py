@@ -68,6 +68,23 @@ def test_every_setting_of_a_stage_is_explained(capsys):
     assert "key and value heads" in " ".join(out.split())
 
 
+def test_help_of_a_stage_says_that_what_it_reads_is_made_first(capsys):
+    said = "What it reads and the run folder lacks is made first."
+    for verb, reads in (("rejection_sampling", True), ("world", False), ("run", False)):
+        _, out, _ = ask(capsys, verb, "--help")
+        assert (said in " ".join(out.split())) == reads
+
+
+@pytest.mark.parametrize("option", ["clean --corpus", "pretrain --pretrain.corpus"])
+def test_help_shows_how_a_source_is_named_and_so_it_is(capsys, option):
+    verb, name = option.split()
+    _, out, _ = ask(capsys, verb, "--help")
+    assert f"{name}.NAME FILE" in " ".join(out.split())
+    arguments = [verb, f"{name}.web", "w.txt"]
+    parsed = build_parser(arguments).parse_args(arguments)[verb]
+    assert parsed[name.removeprefix("--")] == {"web": "w.txt"}
+
+
 @pytest.mark.parametrize("preset", RUNS)
 def test_a_printed_configuration_gives_itself_back(capsys, tmp_path, preset):
     options = ["--preset", preset, "--seed", "3", "--pretrain.optimizer.lr", "0.00123"]
@@ -96,10 +113,26 @@ REFUSED = [
     (["run", "--pretrain.tokens", "many"], "--pretrain.tokens takes int, not many"),
     (["run", "--pretrain.model.n_heads", "3"], "n_heads 3 is not divisible by n_kv_heads 2"),
     (["run", "--pretrain.tokens", "10"], "tokens 10 is less than one batch"),
+    (
+        ["pretrain", "--pretrain.corpus", '{"web": "w.txt"}', "--pretrain.mixture", '{"wb": 1}'],
+        "mixture names wb, which the corpus has not; it has web: give these weights, or mixture",
+    ),
+    (
+        ["run", "--tokenizer.corpus", '{"web": "w.txt"}'],
+        "mixture names encyclopedia, lessons, stories",
+    ),
+    (
+        ["clean", "--corpus", "b.jsonl"],
+        "--corpus takes a name for each value: --corpus.NAME b.jsonl",
+    ),
+    (
+        ["pretrain", "--pretrain.mixture", "0.5"],
+        "--pretrain.mixture takes a name for each value: --pretrain.mixture.NAME 0.5",
+    ),
     (["run", "--until", "sleep"], "unknown stage 'sleep'; choose among world"),
     (["run", "--world.people", "1"], "world.people is 1; choose 8 to 400"),
     (["run", "--config", "/nowhere.yaml"], "/nowhere.yaml"),
-    (["fly"], "invalid choice: 'fly'"),
+    (["fly"], "invalid choice: 'fly' (choose from 'world', 'tokenizer'"),
     (["chat", "--model", "/nowhere"], "/nowhere"),
     (["claims", "--ids", "Z9"], "Z9"),
     (["plan", "--preset", "99b"], "99b"),
@@ -111,6 +144,12 @@ REFUSED = [
     (["ledger", "--preset", "tiny"], "unknown preset 'tiny'; choose among ci, laptop"),
     (["run", "--config", "nowhere.yaml"], "there is no nowhere.yaml, nor can it be made"),
     (["chat", "--stage", "dream"], "unknown stage 'dream'; choose among world"),
+    (
+        ["chat", "--stage", "evaluate"],
+        "the stage evaluate makes no language model; choose among pretrain, sft, rejection_samp",
+    ),
+    (["export", "--to", "x", "--stage", "reward_1"], "reward_1 makes no language model; choose"),
+    (["pretrian"], "did you mean pretrain?"),
     (["chat"], "no model in runs/laptop-seed0/sft; `llamalite run --preset laptop` makes one"),
     (
         ["chat", "--preset", "ci", "--seed", "2", "--out", "o"],

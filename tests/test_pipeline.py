@@ -121,6 +121,22 @@ def test_a_stage_that_ends_shows_its_headline_and_one_without_all_its_metrics(
     assert shown == ["height 3.142  leaves 1000  birds two", "leaves 1000  birds two"]
 
 
+@pytest.mark.parametrize("width", [80, 64])
+def test_the_closing_table_names_the_folder_once_and_every_stage_whole(tmp_path, width):
+    names = [f"rejection_sampling_{number}" for number in range(1, 6)]
+    artifacts = {}
+    for name in names:
+        with drafting(tmp_path / name, name, SeedConfig(), {}, 0):
+            pass
+        artifacts[name] = Artifact.open(tmp_path / name)
+    console = Console(file=io.StringIO(), width=width)
+    terminal.TerminalEvents(console).ended(artifacts)
+    shown = console.file.getvalue()
+    assert all(shown.count(name) == 1 for name in names)
+    assert shown.count(str(tmp_path)) == 1
+    assert "…" not in shown
+
+
 @pytest.mark.parametrize("kind", ["reward", "general_reward", "red_team", "sft"])
 @pytest.mark.parametrize("lost", [0, 3])
 def test_rows_that_were_left_out_are_counted_when_a_stage_ends(tmp_path, kind, lost):
@@ -145,6 +161,20 @@ def test_one_stage_uses_the_inputs_that_stand_and_says_how_they_differ(tmp_path)
     assert tree.file("tree.txt").read_text() == "nut0nut0"
     assert events.ran == ["tree"]
     assert 'text "nut" instead of "acorn"' in events.notes[0]
+
+
+def test_what_one_stage_makes_first_is_named_before_it_is_made(tmp_path):
+    class Order(Recorder):
+        def noticed(self, message):
+            self.notes.append((message, list(self.ran)))
+
+    events = Order()
+    run_one("tree", Preset(), 0, tmp_path, events=events)
+    assert events.notes == [("tree reads what is missing; making first: acorn", [])]
+    assert events.ran == ["acorn", "tree"]
+    again = Order()
+    run_one("tree", replace(Preset(), tree=TreeConfig(3)), 0, tmp_path, events=again)
+    assert (again.notes, again.ran) == ([], ["tree"])
 
 
 def test_what_is_stale_is_said_in_one_line(tmp_path, monkeypatch):

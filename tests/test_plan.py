@@ -170,12 +170,26 @@ def test_layout_is_the_cheapest_that_fits():
     assert layout["replicas"] * layout["fsdp"] * layout["tp"] == 64
     alone = run_plan(PlanConfig(preset="70b", gpus=1, tp=1))
     assert not alone["fits"]
+    assert alone["layout_is"] == "as asked"
+
+
+def test_a_number_of_devices_keeps_the_presets_tensor_parallelism_where_it_can():
+    assert run_plan(PlanConfig(preset="70b", gpus=1024)) == run_plan(PlanConfig(preset="70b"))
+    twice = run_plan(PlanConfig(preset="70b", gpus=2048))
+    assert twice["layout"] == {"replicas": 1, "fsdp": 256, "tp": 8}
+    assert twice["layout_is"] == "tp of the preset"
+    odd = run_plan(PlanConfig(preset="70b", gpus=500))  # not divisible by 8
+    assert odd["layout"]["tp"] in (1, 2, 4)
+    assert odd["layout_is"] == "the fewest tp that fits"
+    tight = run_plan(PlanConfig(preset="7b", gpus=1))  # 16 bytes a weight are 108 GB, of 80
+    assert tight["layout_is"] == "fits with no tp"
 
 
 def test_unset_layout_is_the_presets_own():
     plan, preset = run_plan(PlanConfig(preset="70b")), get_preset("70b").pretrain.parallel
     assert plan["gpus"] == preset.processes
     assert plan["layout"] == {"replicas": 1, "fsdp": preset.data_parallel, "tp": 8}
+    assert plan["layout_is"] == "the preset's own"
     assert plan["accumulation"] * 4096 * preset.data_parallel == plan["batch_tokens"]
     assert plan["fits"]
     # a shape of one's own takes what 16 bytes a weight need: 1.1 TB over 80 GB each

@@ -224,6 +224,60 @@ def test_ctrl_c_is_a_keyboard_interrupt_and_the_next_is_heard_too(tmp_path):
     assert all(torch.equal(stopped[name], whole[name]) for name in whole)
 
 
+def test_ctrl_c_keeps_the_step_at_work_and_the_next_start_goes_on(tmp_path, monkeypatch, capfd):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    killed_fit.main(whole)
+    plain = killed_fit.make
+
+    def interrupted(step):
+        if step == 7:
+            signal.raise_signal(signal.SIGINT)
+        return plain(step)
+
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(killed_fit, "make", interrupted)
+            killed_fit.main(stopped, progress=True)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, heard)
+    # it came within the eighth step; the regular states are those of the third, sixth, ninth
+    assert latest_name(stopped) == "resume-000000008.ckpt"
+    told = capfd.readouterr()
+    assert "stopping after this step" in told.err
+    assert "going on" not in told.out
+    killed_fit.main(stopped, progress=True)
+    assert "train: going on from step 8 of 40" in capfd.readouterr().out
+    hashes = [(folder / "weights.sha256").read_text() for folder in (whole, stopped)]
+    assert hashes[0] == hashes[1]
+    assert deterministic_columns(stopped) == deterministic_columns(whole)
+
+
+def test_a_second_ctrl_c_and_one_with_nothing_to_save_stop_at_once(tmp_path, monkeypatch):
+    plain = killed_fit.make
+
+    def after(step, times):
+        def interrupted(at):
+            for _ in range(times if at == step else 0):
+                signal.raise_signal(signal.SIGINT)
+            return plain(at)
+
+        return interrupted
+
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        # twice within the eighth step: the state of the sixth stays; within the tenth, that of the
+        # ninth has just been saved
+        for step, times, kept in ((7, 2, 6), (9, 1, 9)):
+            monkeypatch.setattr(killed_fit, "make", after(step, times))
+            with pytest.raises(KeyboardInterrupt):
+                killed_fit.main(tmp_path)
+            assert latest_name(tmp_path) == f"resume-00000000{kept}.ckpt"
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
 # --- kill -9 ------------------------------------------------------------------------------------
 def test_kill_9_at_any_point_ends_with_the_same_bytes(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"

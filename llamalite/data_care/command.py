@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,24 @@ def _tell(result: Mapping[str, Any], folder: Path) -> None:
     if result["rich_sites"]:
         console.print(f"sites rich in personal data: {', '.join(result['rich_sites'])}")
     console.print(f"written: {folder}", soft_wrap=True)
-    corpus = json.dumps(result["corpus"])
     console.print(
-        f"to train on it: llamalite pretrain --pretrain.corpus '{corpus}'", soft_wrap=True
+        f"to train on it: {command_to_train(result, folder)}", soft_wrap=True, markup=False
     )
+
+
+def command_to_train(result: Mapping[str, Any], folder: Path) -> str:
+    """The command that trains a tokenizer and a base model on what is left, as one line of a shell.
+
+    Sources have their shares of the table of epochs, written so that none comes to 0. The run lies
+    in the cleaned folder, where no other run is made stale by it.
+    """
+    shares = {row["source"]: row["share"] for row in result["epochs"] if row["share"]}
+    mixture = {source: float(f"{share:.4g}") for source, share in shares.items()}
+    words = ["llamalite", "run", "--until", "pretrain", "--out", str(folder / "run")]
+    for stage in ("tokenizer", "pretrain"):
+        words += [f"--{stage}.corpus", json.dumps(result["corpus"])]
+        words += [f"--{stage}.mixture", json.dumps(mixture)]
+    return shlex.join(words)
 
 
 _SIDES = ("documents", "characters")

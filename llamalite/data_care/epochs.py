@@ -6,7 +6,7 @@ nor its epochs are printed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 
@@ -52,10 +52,19 @@ def effective_epochs(
     return rows
 
 
-def check_mixture(mixture: Mapping[str, float]) -> None:
-    """ValueError for a weight below 0, and when weights are given and all are 0."""
+def check_mixture(mixture: Mapping[str, float], sources: Collection[str] = ()) -> None:
+    """ValueError for a weight below 0, and when weights are given and all are 0.
+
+    Where the `sources` are known, also for a weight of one that is not among them.
+    """
     for source, weight in mixture.items():
         if not 0 <= weight < float("inf"):
             raise ValueError(f"mixture weight of {source} is {weight}; it must be at least 0")
     if mixture and not any(mixture.values()):
         raise ValueError(f"mixture weights of {', '.join(mixture)} are all 0; raise at least one")
+    absent = [source for source in mixture if sources and source not in sources]
+    if absent:
+        raise ValueError(
+            f"mixture names {', '.join(absent)}, which the corpus has not; it has "
+            f"{', '.join(sources)}: give these weights, or mixture '{{}}' to read all alike"
+        )

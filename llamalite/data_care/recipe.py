@@ -31,13 +31,13 @@ class CleanConfig:
     """What is read, what is taken out of it, and where the rest goes."""
 
     corpus: dict[str, str] = field(default_factory=dict)
-    """For each source a file pattern (JSONL, Parquet or text, the first and last perhaps gzipped;
-    or a folder of them) with "text" and perhaps "url" or "site"; packaged:plays, packaged:bible or
-    packaged:chats; hub:NAME[:CONFIG[:SPLIT]], streamed; or world:SOURCE of the micro-world. Empty:
-    all of the micro-world."""
+    """As --corpus.NAME FILE: for each source, named as you like, a file pattern (JSONL, Parquet or
+    text, the first and last perhaps gzipped; or a folder of them) with "text" and perhaps "url" or
+    "site"; packaged:plays, packaged:bible or packaged:chats; hub:NAME[:CONFIG[:SPLIT]], streamed;
+    or world:SOURCE of the micro-world. Empty: all of the micro-world."""
     mixture: dict[str, float] = field(default_factory=dict)
-    """Weight of each source, of any sum, both in the order of reading and in the table of epochs.
-    Empty: all alike in reading, by their size in the table."""
+    """As --mixture.NAME 0.5: weight of each source, of any sum, both in the order of reading and in
+    the table of epochs. Empty: all alike in reading, by their size in the table."""
     limit: int = 0
     """Documents read in all; 0: to the end of every source."""
     documents: int = 2000

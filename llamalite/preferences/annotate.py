@@ -9,7 +9,14 @@ from typing import Any
 
 from llamalite.jsonl import write_rejected
 from llamalite.preferences.config import AnnotateConfig
-from llamalite.preferences.pages import asked_for, check_free, entry_token, serve_page, settings
+from llamalite.preferences.pages import (
+    asked_for,
+    check_free,
+    check_installed,
+    entry_token,
+    serve_page,
+    settings,
+)
 from llamalite.preferences.protocol import GUIDELINES, Guideline
 from llamalite.preferences.reading import read_items
 from llamalite.preferences.store import LEASE_SECONDS, PreferenceStore
@@ -34,14 +41,16 @@ def serve(
     `store` is a path or URL of a `PreferenceStore`; `token` is needed to enter (a new one unless
     given); `guideline`, `batch` narrow down what is shown; `annotators` are the only codes let in,
     when there are any. Connections are not encrypted: for other machines than this one put it
-    behind a proxy that is, which `base_url` is for. ValueError for a short token or a taken port.
+    behind a proxy that is, which `base_url` is for. ValueError, before there is a store, for a
+    short token, a taken port, or a package that is not installed.
     """
     token = entry_token(token)
     if guideline is not None and guideline not in GUIDELINES:
         raise ValueError(f"guideline is {guideline!r}; choose among {', '.join(GUIDELINES)}")
+    check_installed()
+    check_free(ip, port)
     where = str(store) if "://" in str(store) else str(Path(store).resolve())
     PreferenceStore(where, lease_seconds=lease_seconds).close()  # say now what is wrong with it
-    check_free(ip, port)
     shown = {
         "store": where,
         "guideline": guideline,
@@ -55,6 +64,8 @@ def serve(
 
 def annotate(config: AnnotateConfig) -> None:
     """What `llamalite annotate` does: put pairs up, then write what was judged, or serve."""
+    if not config.export:
+        check_installed()  # before pairs are put up
     if config.pairs:
         print(put_up(config.store, config.pairs, config.judgements_each))
     if config.export:

@@ -12,6 +12,7 @@ import secrets
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,6 +20,9 @@ from urllib.parse import parse_qs
 SETTINGS = "LLAMALITE_PAGE"
 """Environment variable by which the server tells its kernels what to show."""
 SHORTEST_TOKEN = 12
+KERNEL = "python3"
+"""The Jupyter kernel that a page runs."""
+_PACKAGES = ("voila", "ipywidgets", "ipykernel")
 _IDLE_SECONDS = 900
 """How long a kernel outlives its page."""
 
@@ -67,6 +71,23 @@ def entry_token(given: str | None) -> str:
     return token
 
 
+def check_installed() -> None:
+    """ValueError for what a page needs and this machine lacks, so that nothing is made before."""
+    remedy = "pip install 'llamalite[annotate]'"
+    absent = [package for package in _PACKAGES if find_spec(package) is None]
+    if absent:
+        raise ValueError(f"a page in the browser needs {', '.join(absent)}; {remedy}")
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    known = KernelSpecManager().find_kernel_specs()
+    if KERNEL not in known:
+        raise ValueError(
+            f"a page in the browser needs the Jupyter kernel {KERNEL}, and there is "
+            f"{', '.join(sorted(known)) or 'none'}; python -m ipykernel install --sys-prefix adds "
+            "it"
+        )
+
+
 def check_free(ip: str, port: int) -> None:
     """ValueError when nothing can listen there; Voila would end without naming the port."""
     with socket.socket() as probe:
@@ -82,13 +103,9 @@ def check_free(ip: str, port: int) -> None:
 
 def _voila(notebook: Path, port: int, token: str, ip: str, base_url: str) -> Any:
     """A server that is set up and not started."""
-    try:
-        from traitlets.config import Config
-        from voila.app import Voila
-    except ImportError as error:  # pragma: no cover
-        raise ValueError(
-            f"a page in the browser needs {error.name}; pip install 'llamalite[annotate]'"
-        ) from error
+    from traitlets.config import Config
+    from voila.app import Voila
+
     config = Config()
     config.Voila.update(
         notebook_path=str(notebook),
@@ -128,7 +145,7 @@ def _notebook(module: str, title: str) -> dict[str, Any]:
         **{"cell_type": "code", "id": "screen", "metadata": {}, "source": source},
         **{"outputs": [], "execution_count": None},
     }
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    kernel = {"name": KERNEL, "display_name": "Python 3", "language": "python"}
     return {
         **{"nbformat": 4, "nbformat_minor": 5, "cells": [cell]},
         "metadata": {"kernelspec": kernel, "title": title},

@@ -33,12 +33,12 @@ class PretrainConfig:
     that are kept from training and on which the loss is measured before training and after every
     quarter of it."""
     corpus: dict[str, str] = field(default_factory=dict)
-    """Your own corpus instead of the micro-world: for each source a file pattern (JSONL, Parquet or
-    text, or a folder of them), packaged:plays, packaged:bible or packaged:chats (real English out
-    of Python packages), or hub:NAME[:CONFIG[:SPLIT]] with a column "text". They are tokenised once,
-    onto this disk. With stream: before each, as in stream:hub:NAME, they are read as they come,
-    each process its own part, and nothing is kept. What cannot be used is counted and set aside in
-    rejected.jsonl."""
+    """Your own corpus instead of the micro-world, as --pretrain.corpus.NAME FILE: for each source,
+    named as you like, a file pattern (JSONL, Parquet or text, or a folder of them), packaged:plays,
+    packaged:bible or packaged:chats (real English out of Python packages), or
+    hub:NAME[:CONFIG[:SPLIT]] with a column "text". They are tokenised once, onto this disk. With
+    stream: before each, as in stream:hub:NAME, they are read as they come, each process its own
+    part, and nothing is kept. What cannot be used is counted and set aside in rejected.jsonl."""
     shuffle: int = 1000
     """Documents of a stream that are taken at a time and learned from in a drawn order; 0: in the
     stream's own. Files tokenised beforehand keep theirs."""
@@ -69,7 +69,7 @@ class PretrainConfig:
                 f"tokens {self.tokens} is less than one batch of {self.step_tokens}; "
                 "raise tokens or lower batch_size"
             )
-        check_mixture(self.mixture)
+        check_mixture(self.mixture, self.corpus)
 
     def needs(self, role: str) -> bool:
         """Whether the stage reads what plays that role: no micro-world beside an own corpus."""

@@ -9,7 +9,7 @@ from llamalite.artifacts import MANIFEST, Artifact
 from llamalite.pipeline import run_folder
 from llamalite.presets import get_preset
 from llamalite.real_models.fetch import find_model
-from llamalite.stages import get_stage
+from llamalite.stages import get_stage, speaking
 
 if TYPE_CHECKING:
     from llamalite.model.transformer import Transformer
@@ -66,10 +66,14 @@ def open_model(folder: str | Path) -> OpenModel:
 def model_folder(model: str | None, stage: str, preset: str, seed: int, out: str) -> Path:
     """Where a model lies: a folder or a fetched model's name if there is one, else a stage's.
 
-    ValueError that says how to get one where there is none.
+    ValueError that says how to get one where there is none, and for a stage that makes none.
     """
     if model:
         return find_model(model)
+    if get_stage(stage).name not in speaking():
+        raise ValueError(
+            f"the stage {stage} makes no language model; choose among {', '.join(speaking())}"
+        )
     folder = run_folder(out, get_preset(preset).name, seed) / get_stage(stage).name
     if folder.is_dir():
         return folder

@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llamalite.preferences.pages import asked_for, check_free, entry_token, serve_page, settings
+from llamalite.preferences.pages import (
+    asked_for,
+    check_free,
+    check_installed,
+    entry_token,
+    serve_page,
+    settings,
+)
 from llamalite.red_teaming.live import Live, remote, shared
 from llamalite.red_teaming.store import AttackStore
 from llamalite.red_teaming.transcripts import write_transcripts
@@ -15,12 +22,14 @@ from llamalite.red_teaming.transcripts import write_transcripts
 def ready(store: str | Path, ip: str, port: int, token: str | None) -> tuple[str, str]:
     """Where the store is, in full, and the token; made, opened and looked at before a model is.
 
-    ValueError for a store that cannot be opened, a taken port or a short token.
+    ValueError for a store that cannot be opened and, before there is one, for a taken port, a short
+    token or a package that is not installed.
     """
     token = entry_token(token)
+    check_installed()
+    check_free(ip, port)
     where = str(store) if "://" in str(store) else str(Path(store).resolve())
     AttackStore(where).close()
-    check_free(ip, port)
     return where, token
 
 

@@ -19,8 +19,8 @@ class TokenizerConfig:
     """Share of the documents by source, of any sum; sources left out are not read. Empty: every
     source alike. The paper does not say what its tokenizer was trained on."""
     corpus: dict[str, str] = field(default_factory=dict)
-    """Your own texts instead of the micro-world's, written as in pretrain.corpus: for each source a
-    file pattern (JSONL, Parquet or text, or a folder of them), packaged:NAME, or
+    """Your own texts instead of the micro-world's, as --tokenizer.corpus.NAME FILE: for each source
+    a file pattern (JSONL, Parquet or text, or a folder of them), packaged:NAME, or
     hub:NAME[:CONFIG[:SPLIT]] with a column "text"; of stream:... the first documents are read, no
     more than the sample needs. The mixture must then name these sources, or none. What cannot be
     used is counted and set aside in rejected.jsonl."""
@@ -39,7 +39,7 @@ class TokenizerConfig:
             raise ValueError(
                 f"character_coverage is {self.character_coverage}; it must lie between 0.9 and 1"
             )
-        check_mixture(self.mixture)
+        check_mixture(self.mixture, () if self.model else self.corpus)
 
     def needs(self, role: str) -> bool:
         """Whether the stage reads what plays that role: no micro-world beside texts of your own."""

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -334,3 +335,22 @@ def test_a_hostile_corpus_is_read_in_bounded_memory(tmp_path):
         "empty.jsonl": "empty file",
     }
     assert told["grown"] < 64 * 2**20, "a tenth of the corpus would not fit"
+
+
+def test_the_command_that_is_printed_trains_on_what_is_left(crawl, tmp_path, capsys):
+    folder = tmp_path / "it's cleaned"  # a shell reads such a name otherwise
+    few = tmp_path / "few.txt"
+    few.write_text(prose(50))
+    assert call("--corpus.web", crawl, "--corpus.few", few, "--out", folder) == 0
+    [line] = [each for each in capsys.readouterr().out.splitlines() if "to train on it" in each]
+    program, *arguments = shlex.split(line.removeprefix("to train on it: "))
+    assert program == "llamalite"
+    brief = "--tokenizer.vocab_size 300 --pretrain.model.vocab_size 300 --pretrain.model.n_layers 1"
+    brief += " --pretrain.batch_size 2 --pretrain.sequence_length 32 --pretrain.tokens 4096"
+    assert main([*arguments, *brief.split()]) == 0
+    [made] = folder.glob("run/*/pretrain")
+    read = json.loads((made / "manifest.json").read_text())["metrics"]["mixture"]
+    # 40 pages of about the same length, and one
+    assert {row["source"]: round(row["share"] * 41) for row in read} == {"web": 40, "few": 1}
+    told = json.loads((made.parent / "tokenizer" / "manifest.json").read_text())
+    assert set(told["config"]["corpus"]) == {"web", "few"}

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from llamalite.cli import main
+from llamalite.preferences import pages
 from llamalite.preferences.annotate import export, put_up
 from llamalite.preferences.protocol import Comparison, Item, Response
 from llamalite.preferences.reading import read_comparisons, read_items
@@ -110,6 +111,27 @@ def test_a_taken_port_is_named(tmp_path, capsys):
         with pytest.raises(SystemExit):
             main(["annotate", "--store", str(tmp_path / "a.db"), "--port", port])
     assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_page_lacks_is_named_before_anything_is_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pairs.jsonl").write_text('{"prompt": "A tree?", "a": "A fir.", "b": "An oak."}')
+    absent = {"voila", "ipykernel"}
+    monkeypatch.setattr(pages, "find_spec", lambda name: None if name in absent else object())
+    for arguments in (["annotate"], ["annotate", "--pairs", "pairs.jsonl"]):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        said = capsys.readouterr().err
+        assert "needs voila, ipykernel; pip install 'llamalite[annotate]'" in said
+    absent.clear()
+    for where in ("JUPYTER_PATH", "JUPYTER_DATA_DIR"):  # packages, and no kernel anywhere
+        monkeypatch.setenv(where, str(tmp_path / "nowhere"))
+    monkeypatch.setattr("jupyter_client.kernelspec.NATIVE_KERNEL_NAME", "other")
+    monkeypatch.setattr("jupyter_client.kernelspec.jupyter_path", lambda *_: [])
+    with pytest.raises(ValueError, match="the Jupyter kernel python3, and there is"):
+        pages.check_installed()
+    assert [path.name for path in tmp_path.iterdir()] == ["pairs.jsonl"]
 
 
 def test_export_makes_no_store(tmp_path):

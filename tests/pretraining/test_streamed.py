@@ -61,7 +61,9 @@ def test_files_of_one_name_in_two_folders_are_told_apart(tokenizer, tmp_path):
     for folder in "ab":
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "0.txt").write_text(f"one of {folder}\ntwo of {folder}\n")
-    config = replace(CONFIG, corpus={"own": f"stream:{tmp_path}"}, held_out=1, shuffle=0)
+    config = replace(
+        CONFIG, corpus={"own": f"stream:{tmp_path}"}, mixture={}, held_out=1, shuffle=0
+    )
     reader = open_streams(config, tokenizer, tmp_path)[0](0, 1)
     assert [reader._next("own", 0) for _ in range(3)] == ["two of a", "one of b", "two of b"]
 

@@ -160,6 +160,14 @@ def test_errors_are_one_line(arguments, said, chat, tmp_path, monkeypatch, capsy
     assert "\n" not in shown
 
 
+def test_what_a_page_lacks_is_named_before_there_is_a_store(chat, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("llamalite.preferences.pages.find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        main(["attack", "--model", str(chat.path), "--store", str(tmp_path / "a.db")])
+    assert "pip install 'llamalite[annotate]'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_empty_store_is_not_exported(tmp_path):
     AttackStore(tmp_path / "a.db").close()
     with pytest.raises(ValueError, match="nobody has kept an attempt"):
