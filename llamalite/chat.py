@@ -6,19 +6,16 @@ the dialogue as plain lines to go on with, and show what tuning adds.
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import sys
-import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from llamalite.artifacts import Artifact
+from llamalite.chat_screen import Screen
 from llamalite.disk import write_json
 from llamalite.evaluation.prompting import Style, cut_reply, fit
 from llamalite.pipeline import why_stale
@@ -32,6 +29,8 @@ HELP = """\
 /help         this list
 /quit         leave (or Ctrl-D); Ctrl-C stops a reply"""
 
+TEMPERATURE, TOP_P = 0.7, 0.95
+"""Of a model whose authors advise nothing."""
 EXAMPLES = 3
 """Questions shown at the start."""
 HALVED_FROM = 50_000_000
@@ -46,10 +45,12 @@ class ChatConfig:
 
     system: str = ""
     """System message, as "Answer as a gardener would."; empty for none."""
-    temperature: float = 0.7
-    """Randomness of the replies; 0 always takes the likeliest token."""
-    top_p: float = 0.95
-    """Probability mass of the nucleus tokens are drawn from."""
+    temperature: float | None = None
+    """Randomness of the replies; 0 always takes the likeliest token. None: as the authors of a
+    fetched model advise, and 0.7 for any other."""
+    top_p: float | None = None
+    """Probability mass of the nucleus tokens are drawn from. None: as the authors of a fetched
+    model advise, and 0.95 for any other."""
     max_new_tokens: int = 96
     """Longest reply, in tokens."""
     style: Literal["auto", "chat", "plain"] = "auto"
@@ -59,9 +60,9 @@ class ChatConfig:
     exact; auto takes it there for models of more than 50 million parameters."""
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
+        if self.temperature is not None and self.temperature < 0:
             raise ValueError(f"temperature is {self.temperature}; it must be at least 0")
-        if not 0 < self.top_p <= 1:
+        if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}; it must be above 0 and at most 1")
         if self.max_new_tokens < 1:
             raise ValueError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
@@ -76,12 +77,18 @@ class Conversation:
     tokenizer: Any
     style: Style
     config: ChatConfig
+    """With no sampling setting left open, see `settled`."""
     seed: int = 0
     system: str = ""
     messages: list[dict[str, str]] = field(default_factory=list)
     """User's and assistant's messages in turn, all of them."""
     forgotten: int = 0
     """Messages that no longer fitted the context at the last reply, the oldest."""
+    advised: bool = False
+    """Whether a setting of the sampling is the advice of the model's authors."""
+
+    def __post_init__(self) -> None:
+        self.config = settled(self.config)
 
     def ask(self, text: str) -> Generator[str, None, None]:
         """Yield the reply to `text` in pieces as it is written.
@@ -92,6 +99,8 @@ class Conversation:
         from llamalite.model.generate import SamplingConfig, stream
 
         config, context = self.config, self.model.config.max_seq_len
+        assert config.temperature is not None, "settled"
+        assert config.top_p is not None, "settled"
         length = min(config.max_new_tokens, context // 2)
         sampling = SamplingConfig(
             max_new_tokens=length, temperature=config.temperature, top_p=config.top_p
@@ -169,15 +178,38 @@ def load_conversation(
     to another model.
     """
     from llamalite.model.decoding import Decoder
+    from llamalite.real_models.fetch import fetched_model
     from llamalite.real_models.folder import open_model
 
     config = config or ChatConfig()
+    model = fetched_model(folder)
+    advice = (model.temperature, model.top_p) if model else (None, None)
+    given = (config.temperature, config.top_p)
+    advised = any(g is None and a is not None for g, a in zip(given, advice, strict=True))
+    config = settled(config, *advice)
     opened = open_model(folder)
     style = config.style
     if style == "auto":
         style = "chat" if opened.chats else "plain"
     decoder = Decoder(opened.model, _weights(opened.model, config))
-    return Conversation(decoder, opened.tokenizer, style, config, seed, config.system)
+    return Conversation(
+        decoder, opened.tokenizer, style, config, seed, config.system, advised=advised
+    )
+
+
+def settled(
+    config: ChatConfig, temperature: float | None = None, top_p: float | None = None
+) -> ChatConfig:
+    """The settings with what was left open: this advice, where there is some, else the defaults."""
+    advised = (
+        TEMPERATURE if temperature is None else temperature,
+        TOP_P if top_p is None else top_p,
+    )
+    return replace(
+        config,
+        temperature=advised[0] if config.temperature is None else config.temperature,
+        top_p=advised[1] if config.top_p is None else config.top_p,
+    )
 
 
 def _weights(model: Any, config: ChatConfig) -> Any:
@@ -286,114 +318,14 @@ def command(conversation: Conversation, line: str, screen: Screen) -> bool:
     return True
 
 
-class Interrupts:
-    """Ctrl-C, heard only while somebody waits for it.
-
-    A second Ctrl-C while the first is being answered would otherwise end the program and lose the
-    dialogue.
-    """
-
-    def __init__(self, live: bool) -> None:
-        self.live = live and threading.current_thread() is threading.main_thread()
-        self.listening = False
-
-    @contextmanager
-    def handled(self) -> Iterator[None]:
-        """Within it, Ctrl-C outside `heard` does nothing; without a terminal nothing changes."""
-        if not self.live:
-            yield
-            return
-        before = signal.signal(signal.SIGINT, self._interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-    @contextmanager
-    def heard(self) -> Iterator[None]:
-        """Within it, the first Ctrl-C raises KeyboardInterrupt and no second does."""
-        self.listening = True
-        try:
-            yield
-        finally:
-            self.listening = False
-
-    def _interrupt(self, *_: object) -> None:
-        if self.listening:
-            self.listening = False
-            raise KeyboardInterrupt
-
-
-class Screen:
-    """The two ends of a terminal or of pipes."""
-
-    def __init__(self, stdin: TextIO, stdout: TextIO) -> None:
-        self.stdin, self.stdout = stdin, stdout
-        self.live = stdin.isatty() and stdout.isatty()
-        self.colour = self.live and "NO_COLOR" not in os.environ
-        self.interrupts = Interrupts(self.live)
-        if self.live:
-            with suppress(ImportError):
-                import readline  # noqa: F401  # arrow keys and history for input()
-
-    def read(self) -> str | None:
-        """The next line, None at the end of the input."""
-        if not self.live:
-            line = self.stdin.readline()
-            if not line:
-                return None
-            if not line.startswith("/") and line.strip():
-                self.show(f"User: {line.strip()}\n")
-            return line
-        while True:
-            try:
-                with self.interrupts.heard():
-                    return input(self._paint("User: ", "1", prompt=True))
-            except EOFError:
-                self.show("\n")
-                return None
-            except KeyboardInterrupt:
-                self.show("\n")
-                self.note("/quit or Ctrl-D leaves")
-
-    def speaker(self, name: str) -> None:
-        """Say whose words follow."""
-        self._write(self._paint(f"{name}: ", "1;36"))
-
-    def note(self, text: str) -> None:
-        """Something the program says, not the model."""
-        shown = text if "\n" in text else f"({text})"
-        self._write(self._paint(printable(shown), "2") + "\n")
-
-    def show(self, text: str) -> None:
-        """Print a part of a dialogue at once."""
-        self._write(printable(text))
-
-    def _write(self, text: str) -> None:
-        self.stdout.write(text)
-        self.stdout.flush()
-
-    def _paint(self, text: str, code: str, prompt: bool = False) -> str:
-        if not self.colour:
-            return text
-        start, end = f"\x1b[{code}m", "\x1b[0m"
-        if prompt:  # so that line editing does not count them as columns
-            start, end = f"\x01{start}\x02", f"\x01{end}\x02"
-        return f"{start}{text}{end}"
-
-
-def printable(text: str) -> str:
-    """Text whose control characters, which could command a terminal, are marks."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
-
-
 def _greeting(folder: str | Path, conversation: Conversation) -> str:
     model = conversation.model.config
     manner = "chat format" if conversation.style == "chat" else "plain lines, as a base model"
     system = f", system message: {conversation.system}" if conversation.system else ""
+    config = conversation.config
+    sampling = f"temperature {config.temperature:g}, top-p {config.top_p:g}"
+    advised = " as its authors advise" if conversation.advised else ""
     return (
         f"{Path(folder)}: {model.n_parameters:,} parameters, context of {model.max_seq_len} "
-        f"tokens, {manner}{system}; /help lists the commands"
+        f"tokens, {manner}, {sampling}{advised}{system}; /help lists the commands"
     )

@@ -22,12 +22,11 @@ from llamalite.artifacts import Artifact, drafting
 from llamalite.chat import (
     ChatConfig,
     Conversation,
-    Interrupts,
     chat,
     load_conversation,
     notes_on,
-    printable,
 )
+from llamalite.chat_screen import Interrupts, printable
 from llamalite.evaluation.prompting import cut_reply, fit, plain_prompt
 from llamalite.model.checkpoint import save_model
 from llamalite.model.config import ModelConfig

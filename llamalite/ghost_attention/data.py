@@ -1,20 +1,26 @@
-"""Synthetic dialogues that keep to an instruction, and what of them is learned. Section 3.3.
+"""What users say in the stage's dialogues, what of them is learned, and their file. Section 3.3.
 
-The instruction stands at every question while the answers are sampled and only at the start of what
-is learned. It is written as a system message: in the chat format that is text inside the first
-user's turn, where the paper has it, and chat models were tuned to heed it there.
+Where the instruction stands is `llamalite.ghost_attention.writing`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from llamalite.ghost_attention.config import GhostAttentionConfig
+from llamalite.ghost_attention.writing import (
+    PLAIN,
+    Script,
+    Written,
+    learned_beginnings,
+    learned_dialogue,
+    repeats_marks,
+)
+from llamalite.ghost_attention.writing import instructed_prompt as instructed_prompt
 from llamalite.prompt_mix import mixed_prompts
 from llamalite.protocols import Instruction, InstructionSet, PromptSet
 from llamalite.sft.data import Dialogue
@@ -22,35 +28,6 @@ from llamalite.text.chat import Encoded, encode_dialogue, encode_prompt
 from llamalite.text.tokenizer import TAGS, Tokenizer
 
 _LANGUAGE = "language"
-PLAIN = "plain"
-"""Kind of the dialogues without instruction."""
-
-
-@dataclass(frozen=True)
-class Script:
-    """What the user says in a dialogue."""
-
-    id: str
-    kind: str
-    """Kinds of the instruction, joined by "+"; "plain" without one."""
-    instruction: Instruction | None
-    questions: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Written:
-    """A dialogue that the chat model has answered."""
-
-    id: str
-    kind: str
-    text: str
-    """The instruction in full; empty without one."""
-    short: str
-    """The instruction shortened."""
-    turns: tuple[tuple[str, str], ...]
-    """(question, answer) of the questions that got a usable answer."""
-    left_out: int
-    """Questions that got none."""
 
 
 def split_names(
@@ -138,33 +115,6 @@ def measured_scripts(
     return scripts
 
 
-def instructed_prompt(
-    instruction: Instruction | None, history: Sequence[tuple[str, str]], question: str
-) -> Dialogue:
-    """What the chat model reads while answers are sampled: the instruction at every question.
-
-    At the first it is the system message, at later ones it stands before the words.
-    """
-    out: Dialogue = []
-    if instruction is not None:
-        out.append({"role": "system", "content": instruction.text})
-    before = f"{instruction.text} " if instruction is not None else ""
-    for number, (asked, answer) in enumerate(history):
-        out.append({"role": "user", "content": (before if number else "") + asked})
-        out.append({"role": "assistant", "content": answer})
-    out.append({"role": "user", "content": (before if history else "") + question})
-    return out
-
-
-def learned_dialogue(system: str, turns: Sequence[tuple[str, str]]) -> Dialogue:
-    """What is learned: the instruction (or nothing, "") once, before all turns."""
-    out: Dialogue = [{"role": "system", "content": system}] if system else []
-    for question, answer in turns:
-        out.append({"role": "user", "content": question})
-        out.append({"role": "assistant", "content": answer})
-    return out
-
-
 def encode_last_reply(tokenizer: Tokenizer, messages: Dialogue) -> Encoded:
     """A dialogue of which only the last answer is learned. Llama 2, section 3.3.
 
@@ -194,9 +144,7 @@ def training_dialogues(
         lengths = np.arange(1, fitting + 1)
         chances = lengths**-0.5 / (lengths**-0.5).sum()
         chosen = dice.choice(lengths, min(config.cuts, fitting), replace=False, p=chances)
-        for turns in sorted(chosen.tolist()):
-            system = each.short if dice.random() < config.shortened_share else each.text
-            out.append(learned_dialogue(system, each.turns[:turns]))
+        out += learned_beginnings(each, sorted(chosen.tolist()), config.shortened_share, dice)
     return out
 
 
@@ -222,8 +170,7 @@ def usable_answer(text: str, finished: bool, instruction: Instruction | None) ->
     """
     if not finished or not text.strip() or any(tag in text for tag in TAGS):
         return False
-    words = {word.strip(".,;:!?\"'()").lower() for word in text.split()}
-    return all(mark in words for mark in (instruction.marks if instruction else ()))
+    return repeats_marks(text, instruction)
 
 
 def write_dialogues(path: Path, written: Sequence[Written]) -> None:

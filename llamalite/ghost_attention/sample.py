@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from llamalite.ghost_attention.config import GhostAttentionConfig
-from llamalite.ghost_attention.data import (
+from llamalite.ghost_attention.data import usable_answer
+from llamalite.ghost_attention.writing import (
+    Messages,
     Script,
     Written,
-    instructed_prompt,
     learned_dialogue,
-    usable_answer,
+    write_answers,
 )
 from llamalite.model.config import SamplingConfig
 from llamalite.model.decoding import Decoder
@@ -34,44 +35,32 @@ def write_training_answers(
     Each is drawn anew until one is usable, at most `answers` times. A question without one is left
     out, as are turns for which the model's context has no room with the history asked for.
     """
-    answers: list[dict[int, str]] = [{} for _ in scripts]
     sampling = SamplingConfig(config.max_new_tokens, config.temperature, config.top_p)
-    turns = [(i, t) for i, script in enumerate(scripts) for t in range(len(script.questions))]
-    waves = [turns]  # without history no answer waits for another
-    if config.history_turns:
-        longest = max((len(script.questions) for script in scripts), default=0)
-        waves = [[(i, t) for i, t in turns if t == number] for number in range(longest)]
-    for number, wave in enumerate(waves):
-        encoded = {
-            (i, t): encode_prompt(tokenizer, _asked(scripts[i], answers[i], t, config))
-            for i, t in wave
-        }
-        room = model.config.max_seq_len - config.max_new_tokens
-        pending = [turn for turn, ids in encoded.items() if len(ids) <= room]
-        for attempt in range(config.answers):
-            drawn = generate(
-                model,
-                [encoded[turn] for turn in pending],
-                sampling,
-                eos_id=tokenizer.eos_id,
-                seed=_seed(seed, number, attempt),
-            )
-            for (i, t), [completion] in zip(pending, drawn, strict=True):
-                text = tokenizer.decode(completion.ids).strip()
-                if usable_answer(text, completion.finished, scripts[i].instruction):
-                    answers[i][t] = text
-            pending = [(i, t) for i, t in pending if t not in answers[i]]
-    return [
-        Written(
-            script.id,
-            script.kind,
-            script.instruction.text if script.instruction else "",
-            script.instruction.short if script.instruction else "",
-            tuple((script.questions[t], mine[t]) for t in sorted(mine)),
-            len(script.questions) - len(mine),
+    room = model.config.max_seq_len - config.max_new_tokens
+
+    def draw(dialogues: list[Messages], wave: int, attempt: int) -> list[str | None]:
+        encoded = [encode_prompt(tokenizer, dialogue) for dialogue in dialogues]
+        fitting = [i for i, ids in enumerate(encoded) if len(ids) <= room]
+        drawn = generate(
+            model,
+            [encoded[i] for i in fitting],
+            sampling,
+            eos_id=tokenizer.eos_id,
+            seed=_seed(seed, wave, attempt),
         )
-        for script, mine in zip(scripts, answers, strict=True)
-    ]
+        texts: list[str | None] = [None] * len(dialogues)
+        for i, [completion] in zip(fitting, drawn, strict=True):
+            if completion.finished:
+                texts[i] = tokenizer.decode(completion.ids).strip()
+        return texts
+
+    return write_answers(
+        scripts,
+        draw,
+        lambda text, instruction: usable_answer(text, True, instruction),
+        attempts=config.answers,
+        history_turns=config.history_turns,
+    )
 
 
 def write_replies(
@@ -117,16 +106,6 @@ def waiting(script: Script, replies: Sequence[str]) -> list[dict[str, str]]:
     turns = list(zip(script.questions[: len(replies)], replies, strict=True))
     question = {"role": "user", "content": script.questions[len(replies)]}
     return [*learned_dialogue(system, turns), question]
-
-
-def _asked(
-    script: Script, answers: dict[int, str], turn: int, config: GhostAttentionConfig
-) -> list[dict[str, str]]:
-    """The prompt of a turn, with as many answered turns before it as the config says."""
-    before = [t for t in sorted(answers) if t < turn]
-    before = before[-config.history_turns :] if config.history_turns else []
-    history = [(script.questions[t], answers[t]) for t in before]
-    return instructed_prompt(script.instruction, history, script.questions[turn])
 
 
 def _without_tags(tokenizer: Tokenizer, ids: Sequence[int]) -> str:

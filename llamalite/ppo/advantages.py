@@ -1,7 +1,8 @@
 """How much better than expected each token was, and whitening. Not printed in the paper.
 
 Llama 2 names PPO and whitens its rewards (section 3.2.3); gamma, lambda and the whitening of
-advantages are the field's usual choices (Schulman et al., 2016; Stiennon et al., 2020).
+advantages are the field's usual choices (Schulman et al., 2016; Stiennon et al., 2020). Masks are
+booleans; another dtype, shapes or devices that differ are a ValueError.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import NamedTuple
 
 import torch
 
-from llamalite.shapes import Bool, Float, Tensor
+from llamalite.shapes import Bool, Float, Tensor, check_alike
+
+_TOKENS = "one number of each, and one mark, per token"
 
 
 class Advantages(NamedTuple):
@@ -35,6 +38,8 @@ def generalised_advantages(
     with nothing to come. The mask is True on a reply's tokens, which stand first in each row. Not
     in the paper; lambda .95 and gamma 1 follow Stiennon et al. (2020).
     """
+    numbers = {"rewards_BR": rewards_BR, "values_BR": values_BR}
+    check_alike(numbers, {"mask_BR": mask_BR}, _TOKENS, axes=2, empty=False)
     rewards_BR = torch.where(mask_BR, rewards_BR, 0.0)
     values_BR = torch.where(mask_BR, values_BR, 0.0)
     following_B = torch.zeros_like(values_BR[:, 0])
@@ -54,6 +59,7 @@ def whiten(values_BR: Float[Tensor, "B R"], mask_BR: Bool[Tensor, "B R"]) -> Flo
     The variance divides by the number of tokens. One token, or equal ones, become 0. Whitening
     advantages over the batch is not in the paper; it follows Stiennon et al. (2020).
     """
+    check_alike({"values_BR": values_BR}, {"mask_BR": mask_BR}, _TOKENS)
     count = mask_BR.sum().clamp(min=1)
     centred_BR = torch.where(mask_BR, values_BR, 0.0)
     centred_BR = torch.where(mask_BR, centred_BR - centred_BR.sum() / count, 0.0)
@@ -70,6 +76,8 @@ def explained_variance(
 
     Negative when the values do worse than a constant; 0 when all returns are equal.
     """
+    numbers = {"values_BR": values_BR, "returns_BR": returns_BR}
+    check_alike(numbers, {"mask_BR": mask_BR}, _TOKENS)
     returns, errors = returns_BR[mask_BR], (returns_BR - values_BR)[mask_BR]
     spread = float(returns.var(correction=0)) if len(returns) else 0.0
     return 1 - float(errors.var(correction=0)) / spread if spread > 0 else 0.0
@@ -84,6 +92,8 @@ class Moments(NamedTuple):
 
     def with_values(self, values_B: Float[Tensor, " B"]) -> Moments:
         """The moments when these are seen as well (Chan et al., 1979)."""
+        if not len(values_B):
+            return self
         values = values_B.double()
         count = self.count + len(values)
         mean, squares = float(values.mean()), float((values - values.mean()).square().sum())

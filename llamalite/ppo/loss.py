@@ -4,7 +4,8 @@ The paper prints its objective, R(g | p) = R~c(g | p) - beta KL(pi || pi0), and 
 clip of 0.2; how the penalty and the advantages are spread over tokens it does not say. Here each
 token of a reply is an action, as in InstructGPT (Ouyang et al., 2022).
 
-What lies under a mask (False) may be any number: it touches neither values nor gradients.
+What lies under a mask (False) may be any number: it touches neither values nor gradients. Masks are
+booleans; another dtype, shapes or devices that differ are a ValueError.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import NamedTuple
 
 import torch
 
-from llamalite.shapes import Bool, Float, Tensor
+from llamalite.shapes import Bool, Float, Tensor, check_alike
+
+_TOKENS = "one number of each, and one mark, per token"
 
 
 class Clipped(NamedTuple):
@@ -27,6 +30,7 @@ class Clipped(NamedTuple):
 
 def masked_mean(values_BR: Float[Tensor, "B R"], mask_BR: Bool[Tensor, "B R"]) -> Float[Tensor, ""]:
     """Mean over the tokens that count; 0 where none does. Not in the paper; as in `sft`."""
+    check_alike({"values_BR": values_BR}, {"mask_BR": mask_BR}, _TOKENS)
     return torch.where(mask_BR, values_BR, 0.0).sum() / mask_BR.sum().clamp(min=1)
 
 
@@ -42,6 +46,9 @@ def clipped_policy_loss(
     Schulman et al. (2017), eq. 7: -min(r A, clip(r, 1 - clip, 1 + clip) A) with the probability
     ratio r = exp(new - old). Log-probabilities in nats; the paper's clip is 0.2.
     """
+    numbers = {"logprobs_BR": logprobs_BR, "old_logprobs_BR": old_logprobs_BR}
+    numbers["advantages_BR"] = advantages_BR
+    check_alike(numbers, {"mask_BR": mask_BR}, _TOKENS)
     ratio_BR = torch.where(mask_BR, logprobs_BR - old_logprobs_BR, 0.0).exp()
     plain_BR = -advantages_BR * ratio_BR
     clipped_BR = -advantages_BR * ratio_BR.clamp(1 - clip, 1 + clip)
@@ -61,6 +68,8 @@ def clipped_value_loss(
     As in OpenAI's implementation of PPO (Huang et al., 2022, detail 9): the larger of the error of
     the value and of the value held within `clip` of the old one; clip 0 takes the value alone.
     """
+    numbers = {"values_BR": values_BR, "old_values_BR": old_values_BR, "returns_BR": returns_BR}
+    check_alike(numbers, {"mask_BR": mask_BR}, _TOKENS)
     values_BR, old_values_BR, returns_BR = (
         torch.where(mask_BR, each_BR, 0.0) for each_BR in (values_BR, old_values_BR, returns_BR)
     )
@@ -118,6 +127,8 @@ def token_rewards(
     Summed over a reply it is eq. 4. That the penalty is paid token by token is not in the paper; it
     follows InstructGPT. `kl_BR` is k1. Every reply has at least one token; 0 under the mask.
     """
+    check_alike({"kl_BR": kl_BR}, {"mask_BR": mask_BR}, _TOKENS, axes=2, empty=False)
+    check_alike({"scores_B": scores_B, "kl_BR[:, 0]": kl_BR[:, 0]}, {}, "one score per reply")
     rewards_BR = torch.where(mask_BR, -beta * kl_BR, 0.0)
     last_B = (mask_BR.sum(1) - 1).clamp(min=0)
     return rewards_BR.scatter_add(1, last_B[:, None], scores_B[:, None].to(rewards_BR.dtype))
@@ -131,6 +142,7 @@ def penalise_missing_eos(
     A cut reply is of no use to who reads it, whatever its beginning is worth. Taking a fixed amount
     off follows TRL, and unlike a fixed score it never makes a bad reply better.
     """
+    check_alike({"scores_B": scores_B}, {"finished_B": finished_B}, "one of each per reply")
     return torch.where(finished_B, scores_B, scores_B - penalty)
 
 

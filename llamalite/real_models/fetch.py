@@ -43,6 +43,10 @@ class RealModel:
     file_sha256: str
     licence: str
     about: str
+    temperature: float | None = None
+    """At which its authors advise to sample; None where they do not say."""
+    top_p: float | None = None
+    """Probability mass of the nucleus that they advise; None where they do not say."""
 
 
 MODELS = {
@@ -55,6 +59,8 @@ MODELS = {
         file_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         licence="Apache-2.0",
         about="SmolLM2-135M-Instruct by Hugging Face: 30 layers, 9 query and 3 key/value heads",
+        temperature=0.2,  # both of its model card's example
+        top_p=0.9,
     ),
 }
 
@@ -77,6 +83,14 @@ def find_model(where: str) -> Path:
     """A model folder, or the folder of a fetched model of that name."""
     folder = Path(where)
     return fetched_folder(where) if where in MODELS and not folder.is_dir() else folder
+
+
+def fetched_model(folder: str | Path) -> RealModel | None:
+    """Which real model lies in a folder, fetched or exported; None for any other."""
+    from llamalite.model.checkpoint import read_json
+
+    source = Path(folder) / SOURCE
+    return MODELS.get(read_json(source).get("name", "")) if source.is_file() else None
 
 
 def named(name: str) -> RealModel:

@@ -9,9 +9,10 @@ from llamalite.model.config import SamplingConfig
 from llamalite.model.decoding import Decoder
 from llamalite.model.generate import generate
 from llamalite.model.transformer import Transformer
-from llamalite.protocols import Prompt
+from llamalite.protocols import Dialogue, Prompt, Reward
 from llamalite.rejection_sampling.candidates import Candidate
-from llamalite.scoring import Scoring, combined, score_replies
+from llamalite.rejection_sampling.select import best_of_round
+from llamalite.scoring import Scoring, alone, combined, score_replies
 from llamalite.text.chat import encode_prompt
 from llamalite.text.tokenizer import Tokenizer
 
@@ -94,3 +95,26 @@ def score_candidates(
             own = {name: values[i] for name, values in scores.items()}
             scored.append(replace(candidate, scores=own, score=rank))
     return scored
+
+
+def best_replies(
+    dialogues: Sequence[Dialogue], replies: Sequence[Sequence[str]], reward: Reward
+) -> list[str | None]:
+    """Each dialogue's best of its N replies by any scorer. Llama 2, section 3.2.3.
+
+    Replies of whichever model, as text; N may differ between dialogues. None where a dialogue has
+    no reply with text and without tags of the chat format. Raises ValueError when the two lengths
+    differ, or a score is missing, NaN or infinite.
+    """
+    if len(dialogues) != len(replies):
+        raise ValueError(
+            f"{len(dialogues)} dialogues and {len(replies)} lists of replies; give one to each"
+        )
+    bag = [
+        Candidate(f"{i}", "", False, tuple(map(dict, asked)), text, True, "", "", 1.0, 0, n)
+        for i, (asked, texts) in enumerate(zip(dialogues, replies, strict=True))
+        for n, text in enumerate(texts)
+    ]
+    found = best_of_round(score_candidates(alone(reward), bag)).chosen
+    best = {candidate.prompt_id: candidate.text for candidate in found}
+    return [best.get(f"{i}") for i in range(len(dialogues))]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from llamalite.shapes import Bool, Float, Tensor
+from llamalite.shapes import Bool, Float, Tensor, check_alike
 
 THRESHOLD = 0.15
 _EDGE = 1e-6
@@ -24,7 +24,7 @@ def piecewise(
 
     Llama 2, section 3.2.3. Both scores have passed a sigmoid and lie in 0 to 1, and so does R_c;
     a reply seems unsafe strictly below the threshold. Raises ValueError for scores outside, lengths
-    that differ and a threshold outside 0 to 1.
+    that differ, tags that are no booleans and a threshold outside 0 to 1.
     """
     _check(helpfulness_B, safety_B, is_safety_B, threshold)
     for name, values in (("helpfulness", helpfulness_B), ("safety", safety_B)):
@@ -66,10 +66,7 @@ def piecewise_rule(
 
 
 def _check(helpfulness_B: Tensor, safety_B: Tensor, is_safety_B: Tensor, threshold: float) -> None:
-    shapes = [tuple(each.shape) for each in (helpfulness_B, safety_B, is_safety_B)]
-    if len(set(shapes)) > 1:
-        raise ValueError(
-            f"helpfulness, safety and tags have shapes {shapes}; give one of each per reply"
-        )
+    scores = {"helpfulness_B": helpfulness_B, "safety_B": safety_B}
+    check_alike(scores, {"is_safety_B": is_safety_B}, "one of each per reply")
     if not 0 < threshold < 1:
         raise ValueError(f"threshold is {threshold}; it must lie between 0 and 1")

@@ -9,7 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from llamalite.preferences.protocol import RATINGS
 from llamalite.reward.config import MarginKind
-from llamalite.shapes import Bool, Float, Tensor
+from llamalite.shapes import Bool, Float, Tensor, check_alike
 
 MARGINS: Mapping[str, tuple[float, ...]] = {
     "none": (0.0, 0.0, 0.0, 0.0),
@@ -40,13 +40,10 @@ def margin_ranking_loss(
 
     -log sigmoid(chosen - rejected - margin). Scores are unbounded logits; with a margin of 0 it is
     eq. 1. Stays finite for any finite scores. Raises ValueError when the three lengths differ, for
-    [B] against [B, 1] would compare every reply with every other.
+    [B] against [B, 1] would compare every reply with every other, or devices do.
     """
-    shapes = [tuple(each.shape) for each in (chosen_B, rejected_B, margin_B)]
-    if len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
-        raise ValueError(
-            f"chosen, rejected and margin have shapes {shapes}; give one number of each per pair"
-        )
+    numbers = {"chosen_B": chosen_B, "rejected_B": rejected_B, "margin_B": margin_B}
+    check_alike(numbers, {}, "one number of each per pair", axes=1, empty=False)
     return -logsigmoid(chosen_B - rejected_B - margin_B).mean()
 
 
@@ -58,14 +55,11 @@ def safety_auxiliary_loss(
     Llama 2, appendix A.3.4 and table 29 report a "safety auxiliary loss" without printing it. This
     form is not in the paper: it is the plainest that serves the table's aim, unsafe replies below
     a sigmoid of .5, and has the shape of the sign terms of Safe RLHF (Dai et al., 2023). A reply
-    whose safety nobody judged has weight 0, whatever its label. Raises ValueError when lengths
-    differ.
+    whose safety nobody judged has weight 0, whatever its label. Raises ValueError when lengths or
+    devices differ, or labels are no booleans.
     """
-    shapes = [tuple(each.shape) for each in (scores_B, unsafe_B, weights_B)]
-    if len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
-        raise ValueError(
-            f"scores, labels and weights have shapes {shapes}; give one of each per reply"
-        )
+    numbers = {"scores_B": scores_B, "weights_B": weights_B}
+    check_alike(numbers, {"unsafe_B": unsafe_B}, "one of each per reply", axes=1, empty=False)
     loss_B = binary_cross_entropy_with_logits(
         scores_B, (~unsafe_B).to(scores_B.dtype), reduction="none"
     )

@@ -1,10 +1,17 @@
 """PPO's losses against hand-worked tables, published values and identities of autograd."""
 
+import inspect
 import math
 
 import pytest
 import torch
 
+from llamalite.ppo.advantages import (
+    Moments,
+    explained_variance,
+    generalised_advantages,
+    whiten,
+)
 from llamalite.ppo.loss import (
     adapted_beta,
     clipped_policy_loss,
@@ -152,3 +159,44 @@ def test_beta_follows_the_kl():
     assert adapted_beta(0.1, 0.0, 6.0, 10_000, 1_000) == pytest.approx(0.098)
     assert adapted_beta(0.1, 6.6, 6.0, 10_000, 1_000) == pytest.approx(0.101)
     assert adapted_beta(0.1, 6.0, 6.0, 10_000, 1_000) == 0.1
+
+
+# --- what torch would misread --------------------------------------------------------------------
+ROW = T([[1.0, 2.0]])
+MARKS = T([[True, True]])
+
+
+@pytest.mark.parametrize(
+    ("function", "given"),
+    [
+        (masked_mean, (ROW,)),
+        (lambda *a: inspect.unwrap(clipped_policy_loss)(*a, 0.2), (ROW, ROW, ROW)),
+        (lambda *a: inspect.unwrap(clipped_value_loss)(*a, 0.2), (ROW, ROW, ROW)),
+        (lambda *a: inspect.unwrap(token_rewards)(T([1.0]), *a, 0.1), (ROW,)),
+        (lambda *a: inspect.unwrap(generalised_advantages)(*a, 1.0, 0.9), (ROW, ROW)),
+        (whiten, (ROW,)),
+        (explained_variance, (ROW, ROW)),
+    ],
+)
+def test_a_mask_of_numbers_of_another_shape_or_elsewhere_is_named(function, given):
+    function = inspect.unwrap(function)
+    function(*given, MARKS)
+    with pytest.raises(ValueError, match=r"mask_BR has dtype torch.int64; give booleans"):
+        function(*given, MARKS.long())
+    with pytest.raises(ValueError, match=r"mask_BR have shapes .*one mark, per token"):
+        function(*given, T([[True]]))
+    with pytest.raises(ValueError, match=r"mask_BR are on cpu.* meta; move them to one"):
+        function(*given, MARKS.to("meta"))
+
+
+def test_replies_without_a_token_and_scores_of_other_replies_are_named():
+    none, no_marks = torch.zeros(2, 0), torch.zeros(2, 0, dtype=torch.bool)
+    with pytest.raises(ValueError, match="values_BR and mask_BR have shapes"):
+        inspect.unwrap(generalised_advantages)(none, none, no_marks, 1.0, 0.9)
+    with pytest.raises(ValueError, match="kl_BR and mask_BR have shapes"):
+        inspect.unwrap(token_rewards)(T([1.0, 2.0]), none, no_marks, 0.1)
+    with pytest.raises(ValueError, match="give one score per reply"):
+        inspect.unwrap(token_rewards)(T([1.0, 2.0]), ROW, MARKS, 0.1)
+    with pytest.raises(ValueError, match=r"finished_B has dtype torch.int64"):
+        inspect.unwrap(penalise_missing_eos)(T([1.0]), T([1]), 1.0)
+    assert Moments().with_values(torch.zeros(0)) == Moments()

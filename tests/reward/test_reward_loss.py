@@ -163,3 +163,31 @@ def test_lengths_must_agree():
         with pytest.raises(ValueError, match="give one of each per reply"):
             inspect.unwrap(rule)(t(0.5, 0.5), t(0.5), flags(0))
     assert combine.THRESHOLD == 0.15
+
+
+# --- what torch would misread -------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("function", "given", "complaint"),
+    [
+        (
+            piecewise,
+            (t(0.5), t(0.5), torch.tensor([1])),
+            r"is_safety_B has dtype torch.int64; give booleans, as is_safety_B.bool\(\)",
+        ),
+        (combined_logits, (t(0.5), t(0.5), t(1)), "is_safety_B has dtype torch.float32"),
+        (margin_ranking_loss, (t(1), t(0), [0.0]), "margin_B is a list; give a tensor"),
+        (
+            margin_ranking_loss,
+            (t(1), t(0), t(1).to("meta")),
+            r"margin_B are on cpu, cpu, meta; move them to one with .to\(device\)",
+        ),
+        (margin_ranking_loss, (t(), t(), t()), "give one number of each per pair"),
+        (margin_ranking_loss, (t(1).int(),) * 3, r"hold whole numbers; give floats"),
+        # ~1 is -2, and would be taken for a label
+        (safety_auxiliary_loss, (t(1), torch.tensor([1]), t(1)), "unsafe_B has dtype torch.int64"),
+    ],
+)
+def test_what_does_not_fit_is_named_in_one_line(function, given, complaint):
+    with pytest.raises(ValueError, match=complaint) as raised:
+        inspect.unwrap(function)(*given)
+    assert "\n" not in str(raised.value)
