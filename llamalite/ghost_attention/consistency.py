@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llamalite.evaluation.scoring import estimate
-from llamalite.ghost_attention.data import Script
+from llamalite.ghost_attention.writing import Script
 
 Shown = Callable[[str], frozenset[str]]
 """Names of all that a reply shows, as `InstructionSet.shown`."""

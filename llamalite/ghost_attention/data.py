@@ -20,7 +20,6 @@ from llamalite.ghost_attention.writing import (
     learned_dialogue,
     repeats_marks,
 )
-from llamalite.ghost_attention.writing import instructed_prompt as instructed_prompt
 from llamalite.prompt_mix import mixed_prompts
 from llamalite.protocols import Instruction, InstructionSet, PromptSet
 from llamalite.sft.data import Dialogue

@@ -15,11 +15,7 @@ from llamalite.ghost_attention.attention import Spans, attention_by_turn, attent
 from llamalite.ghost_attention.config import GhostAttentionConfig
 from llamalite.ghost_attention.consistency import Shown, summarise
 from llamalite.ghost_attention.data import (
-    PLAIN,
-    Script,
-    Written,
     encode_last_reply,
-    learned_dialogue,
     measured_scripts,
     read_dialogues,
     split_names,
@@ -28,6 +24,7 @@ from llamalite.ghost_attention.data import (
     write_dialogues,
 )
 from llamalite.ghost_attention.sample import write_replies, write_training_answers
+from llamalite.ghost_attention.writing import PLAIN, Script, Written, learned_dialogue
 from llamalite.model.checkpoint import load_model, model_from_state, read_json, save_model
 from llamalite.model.compiled import sampling_decoder
 from llamalite.model.transformer import Transformer

@@ -14,7 +14,7 @@ from llamalite.ghost_attention.attention import (
     spans,
     strongest_attention,
 )
-from llamalite.ghost_attention.data import learned_dialogue
+from llamalite.ghost_attention.writing import learned_dialogue
 
 TURNS = (("Who is Ann?", "A baker."), ("And Bo?", "A smith."))
 IDS = torch.arange(3, 40)

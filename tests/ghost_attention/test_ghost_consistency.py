@@ -5,8 +5,8 @@ import re
 import pytest
 
 from llamalite.ghost_attention.consistency import by_turn, lost_at, over_turns, summarise
-from llamalite.ghost_attention.data import Script
 from llamalite.ghost_attention.figures import attention_maps, consistency_curves, turn_curves
+from llamalite.ghost_attention.writing import Script
 
 KEPT = "Vegun has a cat. Rain will come, says Old Marrow."
 LOST = "Vegun has a cat."

@@ -7,10 +7,7 @@ import pytest
 
 from llamalite.ghost_attention.config import GhostAttentionConfig
 from llamalite.ghost_attention.data import (
-    Written,
     encode_last_reply,
-    instructed_prompt,
-    learned_dialogue,
     measured_scripts,
     read_dialogues,
     split_names,
@@ -20,6 +17,7 @@ from llamalite.ghost_attention.data import (
     usable_answer,
     write_dialogues,
 )
+from llamalite.ghost_attention.writing import Written, instructed_prompt, learned_dialogue
 from llamalite.sft.config import SFTConfig
 from llamalite.text.chat import encode_dialogue, render
 

@@ -11,13 +11,13 @@ from ghost_run import CONFIG, run_stage
 
 from llamalite.ghost_attention.data import (
     encode_last_reply,
-    learned_dialogue,
     measured_scripts,
     read_dialogues,
     training_scripts,
 )
 from llamalite.ghost_attention.recipe import longer
 from llamalite.ghost_attention.sample import waiting, write_replies, write_training_answers
+from llamalite.ghost_attention.writing import learned_dialogue
 from llamalite.model.checkpoint import load_model
 from llamalite.text.chat import encode_prompt
 

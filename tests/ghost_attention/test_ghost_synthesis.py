@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llamalite.ghost_attention import synthesis
-from llamalite.ghost_attention.data import encode_last_reply, instructed_prompt
+from llamalite.ghost_attention.data import encode_last_reply
 from llamalite.ghost_attention.synthesis import SimpleInstruction, synthesise
+from llamalite.ghost_attention.writing import instructed_prompt
 from llamalite.text.chat import encode_dialogue, split_turns
 
 TOLD = SimpleInstruction("Always answer in Latin.", short="Latin.")
