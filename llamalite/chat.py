@@ -84,8 +84,8 @@ class Conversation:
     """User's and assistant's messages in turn, all of them."""
     forgotten: int = 0
     """Messages that no longer fitted the context at the last reply, the oldest."""
-    advised: bool = False
-    """Whether a setting of the sampling is the advice of the model's authors."""
+    advised: tuple[str, ...] = ()
+    """Settings of the sampling that are the advice of the model's authors."""
 
     def __post_init__(self) -> None:
         self.config = settled(self.config)
@@ -184,8 +184,12 @@ def load_conversation(
     config = config or ChatConfig()
     model = fetched_model(folder)
     advice = (model.temperature, model.top_p) if model else (None, None)
-    given = (config.temperature, config.top_p)
-    advised = any(g is None and a is not None for g, a in zip(given, advice, strict=True))
+    settings = {"temperature": config.temperature, "top-p": config.top_p}
+    advised = tuple(
+        name
+        for (name, given), advice_of in zip(settings.items(), advice, strict=True)
+        if given is None and advice_of is not None
+    )
     config = settled(config, *advice)
     opened = open_model(folder)
     style = config.style
@@ -324,7 +328,8 @@ def _greeting(folder: str | Path, conversation: Conversation) -> str:
     system = f", system message: {conversation.system}" if conversation.system else ""
     config = conversation.config
     sampling = f"temperature {config.temperature:g}, top-p {config.top_p:g}"
-    advised = " as its authors advise" if conversation.advised else ""
+    names = " and ".join(conversation.advised)
+    advised = f" ({names} as its authors advise)" if names else ""
     return (
         f"{Path(folder)}: {model.n_parameters:,} parameters, context of {model.max_seq_len} "
         f"tokens, {manner}, {sampling}{advised}{system}; /help lists the commands"

@@ -83,8 +83,8 @@ class PlanConfig:
     fsdp: int | None = None
     """Ranks that shard weights, gradients and optimizer (FSDP2); unset: all there are."""
     tp: int | None = None
-    """Ranks that split every matrix (tensor parallel); unset: the preset's where the devices divide
-    by it and the run fits, else the fewest that fit."""
+    """Ranks that split every matrix (tensor parallel); unset: the preset's where `gpus` is unset
+    too, or divides by it and the run fits, else the fewest that fit."""
     activation_checkpointing: bool | None = None
     """Keep only each block's input and recompute the rest later; unset: the preset's."""
     generation_batch: int = 1
@@ -373,7 +373,7 @@ def _resolve(config: PlanConfig) -> tuple[PlanConfig, ModelConfig, PaperRun | No
             if its_own and config.micro_batch is None:
                 rows = run.batch_size // (run.accumulation * parallel.data_parallel)
                 kept = replace(kept, micro_batch=rows)
-            if its_own or _divides_and_fits(kept, model):
+            if config.gpus is None or _divides_and_fits(kept, model):
                 filled = kept
     return filled, model, paper
 
@@ -394,4 +394,4 @@ def _layout_reason(asked: PlanConfig, filled: PlanConfig, fits: bool) -> str:
             asked.gpus is None or asked.gpus == get_preset(asked.preset).pretrain.parallel.processes
         )
         return "the preset's own" if own else "tp of the preset"
-    return "the fewest tp that fits" if fits else "fits with no tp"
+    return "the fewest tp that fits" if fits else "no tp fits"

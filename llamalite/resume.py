@@ -213,12 +213,13 @@ class ResumeCheckpoint(Callback):
             return
         due = self.steps and step % self.steps == 0
         late = self.seconds and time.monotonic() - self.saved_at >= self.seconds
+        stopping = self.stopping  # once: it may be asked for between here and there
         # the clocks of several processes differ, and saving is a joint act
         if trainer.world_size > 1:
             late = trainer.strategy.broadcast(late)
-        if due or late or self.stopping:
+        if due or late or stopping:
             self.save(trainer)
-        if self.stopping:
+        if stopping:
             raise KeyboardInterrupt
 
     def ahead_of_disk(self, trainer: Trainer) -> bool:

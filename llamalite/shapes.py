@@ -51,5 +51,6 @@ def check_alike(
     devices = [str(each.device) for each in given.values()]
     if len(set(devices)) > 1:
         raise ValueError(f"{names} are on {', '.join(devices)}; move them to one with .to(device)")
-    if not any(each.is_floating_point() for each in numbers.values()):
-        raise ValueError(f"{', '.join(numbers)} hold whole numbers; give floats, as with .float()")
+    whole = [name for name, each in numbers.items() if not each.is_floating_point()]
+    if whole:
+        raise ValueError(f"{', '.join(whole)} hold whole numbers; give floats, as with .float()")

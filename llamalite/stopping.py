@@ -27,9 +27,6 @@ def interruptible(trainer: Any, saver: ResumeCheckpoint, *, tells: bool = True) 
     processes hear it at different steps, while saving is a joint act: they stop at once and go on
     from their last regular state, and so does a training outside the main thread or under somebody
     else's handler.
-
-    Lightning leaves the program by itself, deaf to Ctrl-C from then on: the command line could not
-    say how to go on, and a notebook would lose its kernel.
     """
     heard = signal.getsignal(signal.SIGINT)
     alone = trainer.world_size == 1 and threading.current_thread() is threading.main_thread()
@@ -41,6 +38,8 @@ def interruptible(trainer: Any, saver: ResumeCheckpoint, *, tells: bool = True) 
         if saver.stopping:
             raise KeyboardInterrupt  # it came after the last step, which is saved
     except SystemExit:
+        # Lightning leaves the program by itself, deaf to Ctrl-C from then on: the command line
+        # could not say how to go on, and a notebook would lose its kernel
         if not trainer.interrupted:
             raise
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

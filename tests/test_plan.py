@@ -182,7 +182,13 @@ def test_a_number_of_devices_keeps_the_presets_tensor_parallelism_where_it_can()
     assert odd["layout"]["tp"] in (1, 2, 4)
     assert odd["layout_is"] == "the fewest tp that fits"
     tight = run_plan(PlanConfig(preset="7b", gpus=1))  # 16 bytes a weight are 108 GB, of 80
-    assert tight["layout_is"] == "fits with no tp"
+    assert tight["layout_is"] == "no tp fits"
+    own = get_preset("7b").pretrain.parallel.processes  # whole activations ask for more tp
+    whole = {"micro_batch": 4, "activation_checkpointing": False}
+    assert not run_plan(PlanConfig(preset="7b", **whole))["fits"]
+    wide = run_plan(PlanConfig(preset="7b", gpus=own, **whole))
+    assert wide["fits"]
+    assert wide["layout_is"] == "the fewest tp that fits"
 
 
 def test_unset_layout_is_the_presets_own():

@@ -118,8 +118,7 @@ def write_answers(
             texts = draw([asked[turn] for turn in pending], number, attempt)
             if len(texts) != len(pending):
                 raise ValueError(
-                    f"reply gave {len(texts)} texts for {len(pending)} dialogues; "
-                    "it must give one each"
+                    f"{len(texts)} texts came for {len(pending)} dialogues; give one each"
                 )
             for (i, t), text in zip(pending, texts, strict=True):
                 if text is not None and usable(text, scripts[i].instruction):

@@ -21,6 +21,8 @@ CURVES = (
     ("gold_violations", "true violations", ORANGE, "s"),
 )
 """Key in iterations.csv and evaluations.json, name on the page, colour and marker."""
+_PENALTIES = ((ORANGE, "-"), (BLUE, "--"), (GREEN, ":"))
+"""Colour and dash of each penalty compared."""
 
 
 def goodhart_curves(
@@ -70,18 +72,23 @@ def penalty_curves(
 
     `courses`: by the penalty's name each seed's means over the iterations' replies, under the keys
     "combined", "kl_k1" and "gold_helpfulness", equally many for all; they span `iterations`. A thin
-    line is a seed, a thick one the mean. Raises ValueError when nothing was measured.
+    line is a seed, a thick one the mean. Raises ValueError unless there are one to three penalties
+    of equally many seeds.
     """
-    if not courses or not all(courses.values()):
-        raise ValueError("no course of a run is given")
+    seeds = {len(runs) for runs in courses.values()}
+    if not 1 <= len(courses) <= len(_PENALTIES) or len(seeds) > 1 or 0 in seeds:
+        raise ValueError(
+            f"{len(courses)} penalties of {', '.join(map(str, sorted(seeds))) or 'no'} seeds; give "
+            f"one to {len(_PENALTIES)}, of equally many seeds each"
+        )
     ends = []
     with style():
         figure, panels = canvas(5.0, 3, sharex=True)
         for axes, (key, name, _, _) in zip(panels, CURVES, strict=False):
-            for (penalty, seeds), colour, dash in zip(
-                courses.items(), (ORANGE, BLUE, GREEN), ("-", "--", ":"), strict=False
+            for (penalty, of_seeds), (colour, dash) in zip(
+                courses.items(), _PENALTIES, strict=False
             ):
-                runs = np.array([seed[key] for seed in seeds])
+                runs = np.array([seed[key] for seed in of_seeds])
                 at = np.linspace(1, iterations, runs.shape[1])
                 axes.plot(at, runs.T, color=colour, alpha=0.25, linewidth=0.8)
                 axes.plot(at, runs.mean(0), dash, color=colour, label=penalty)
@@ -92,7 +99,7 @@ def penalty_curves(
             axes.grid(axis="y")
         panels[-1].set_xlabel("iteration")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
-    return Drawing(figure, title, f"Means of {len(seeds)} seeds. {'; '.join(ends)}.")
+    return Drawing(figure, title, f"Means of {seeds.pop()} seeds. {'; '.join(ends)}.")
 
 
 def _line(axes: Axes, points: Sequence[tuple[float, float | None]], fmt: str, **look: Any) -> None:

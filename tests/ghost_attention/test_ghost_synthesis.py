@@ -125,7 +125,7 @@ def test_unusable_answers_are_drawn_anew_and_their_questions_left_out():
         ({"dialogues": ["Who?"]}, "dialogue 0 is a text; give a list"),
         ({"dialogues": [["a?"], []]}, "dialogue 1 has no user's turn"),
         ({"dialogues": [[{"role": "system", "content": "x"}]]}, "dialogue 0 has a message of role"),
-        ({"reply": lambda dialogues: ["a", "b"]}, "reply gave 2 texts for 1 dialogues"),
+        ({"reply": lambda dialogues: ["a", "b"]}, "2 texts came for 1 dialogues; give one each"),
         ({"reply": lambda dialogues: "a"}, "reply gave a str; it must give a list of texts"),
         ({"reply": lambda dialogues: [1]}, "reply gave a int; it must give a list of texts"),
     ],

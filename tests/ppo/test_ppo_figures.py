@@ -52,5 +52,11 @@ def test_each_penalty_has_a_line_a_seed_and_their_mean():
     assert lines[:3] == [([1, 5, 9], [0, 2, 4]), ([1, 5, 9], [0, 4, 8]), ([1, 5, 9], [0, 3, 6])]
     assert len(lines) == 6
     assert "Means of 2 seeds. score, logit, none: 0.00 to 6.00" in drawing.alt
-    with pytest.raises(ValueError, match="no course"):
-        penalty_curves({}, 9)
+    for wrong in (
+        {},
+        {"none": []},
+        courses | {"low": [course(0, 0, 0)]},
+        {key: courses["none"] for key in "abcd"},
+    ):
+        with pytest.raises(ValueError, match="of equally many seeds"):
+            penalty_curves(wrong, 9)

@@ -115,9 +115,10 @@ def test_its_authors_advice_on_sampling_holds_unless_the_user_sets_others(wheel)
 
     settings, line = first_line()
     assert settings == (0.2, 0.9)
-    assert "temperature 0.2, top-p 0.9 as its authors advise" in line
+    assert "temperature 0.2, top-p 0.9 (temperature and top-p as its authors advise)" in line
     settings, line = first_line(temperature=0.0)
     assert settings == (0.0, 0.9)
+    assert "temperature 0, top-p 0.9 (top-p as its authors advise)" in line
     settings, line = first_line(temperature=0.7, top_p=0.95)
     assert settings == (0.7, 0.95)
     assert "temperature 0.7, top-p 0.95;" in line

@@ -183,6 +183,11 @@ def test_lengths_must_agree():
         ),
         (margin_ranking_loss, (t(), t(), t()), "give one number of each per pair"),
         (margin_ranking_loss, (t(1).int(),) * 3, r"hold whole numbers; give floats"),
+        (
+            safety_auxiliary_loss,
+            (t(1).int(), flags(1), t(1)),
+            r"^scores_B hold whole numbers; give floats",
+        ),
         # ~1 is -2, and would be taken for a label
         (safety_auxiliary_loss, (t(1), torch.tensor([1]), t(1)), "unsafe_B has dtype torch.int64"),
     ],
