@@ -24,7 +24,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             *("shapes", "protocols", "presets", "training_config", "artifacts", "stages"),
             *("pipeline", "disk", "jsonl", "own_files", "processes", "stopwatch", "plan*"),
-            *("cli", "verbs", "user_errors", "terminal", "chat", "attack"),
+            *("cli", "verbs", "user_errors", "terminal", "chat", "chat_screen", "attack"),
             *("real_models/*", "book/*"),
         ),
     ),
@@ -34,7 +34,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "training": (
         "Training",
         (
-            *("training", "held_out", "resume", "parallel", "rehearsal"),
+            *("training", "held_out", "resume", "stopping", "parallel", "rehearsal"),
             *("pretraining/*", "sft/*", "prose/*"),
         ),
     ),
