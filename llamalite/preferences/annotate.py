@@ -11,9 +11,8 @@ from llamalite.jsonl import write_rejected
 from llamalite.preferences.config import AnnotateConfig
 from llamalite.preferences.pages import (
     asked_for,
-    check_free,
     check_installed,
-    entry_token,
+    ready_to_serve,
     serve_page,
     settings,
 )
@@ -44,11 +43,9 @@ def serve(
     behind a proxy that is, which `base_url` is for. ValueError, before there is a store, for a
     short token, a taken port, or a package that is not installed.
     """
-    token = entry_token(token)
     if guideline is not None and guideline not in GUIDELINES:
         raise ValueError(f"guideline is {guideline!r}; choose among {', '.join(GUIDELINES)}")
-    check_installed()
-    check_free(ip, port)
+    token = ready_to_serve(token, ip, port)
     where = str(store) if "://" in str(store) else str(Path(store).resolve())
     PreferenceStore(where, lease_seconds=lease_seconds).close()  # say now what is wrong with it
     shown = {

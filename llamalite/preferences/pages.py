@@ -61,6 +61,17 @@ def asked_for(name: str) -> str:
     return parse_qs(os.environ.get("QUERY_STRING", "")).get(name, [""])[0]
 
 
+def ready_to_serve(token: str | None, ip: str, port: int) -> str:
+    """The token of a page that can be served, looked at before there is a store.
+
+    ValueError for a short token, a package that is not installed, or a taken port.
+    """
+    token = entry_token(token)
+    check_installed()
+    check_free(ip, port)
+    return token
+
+
 def entry_token(given: str | None) -> str:
     """The token, a new one when none is given; ValueError for one that is short or not plain."""
     token = secrets.token_urlsafe(24) if given is None else given

@@ -6,14 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llamalite.preferences.pages import (
-    asked_for,
-    check_free,
-    check_installed,
-    entry_token,
-    serve_page,
-    settings,
-)
+from llamalite.preferences.pages import asked_for, ready_to_serve, serve_page, settings
 from llamalite.red_teaming.live import Live, remote, shared
 from llamalite.red_teaming.store import AttackStore
 from llamalite.red_teaming.transcripts import write_transcripts
@@ -25,9 +18,7 @@ def ready(store: str | Path, ip: str, port: int, token: str | None) -> tuple[str
     ValueError for a store that cannot be opened and, before there is one, for a taken port, a short
     token or a package that is not installed.
     """
-    token = entry_token(token)
-    check_installed()
-    check_free(ip, port)
+    token = ready_to_serve(token, ip, port)
     where = str(store) if "://" in str(store) else str(Path(store).resolve())
     AttackStore(where).close()
     return where, token
