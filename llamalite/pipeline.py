@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from operator import attrgetter
@@ -26,6 +27,7 @@ from llamalite.artifacts import (
 )
 from llamalite.presets import RunPreset, get_preset
 from llamalite.processes import Group, joined
+from llamalite.progress import Parts, heard_by
 from llamalite.stages import Stage, get_stage
 
 _MACHINES = (
@@ -43,6 +45,9 @@ class Events:
 
     def started(self, stage: Stage) -> None:
         """A stage begins."""
+
+    def progressed(self, stage: Stage, parts: Parts) -> None:
+        """How far a stage has come, told often; no parts when it does nothing that is counted."""
 
     def finished(self, stage: Stage, artifact: Artifact) -> None:
         """A stage's artifact is in place."""
@@ -202,7 +207,8 @@ def run_stage(
     with drafted as draft:
         if shared:
             group.tell({"train": stage.name})
-        recipe(config, dict(inputs), draft, seed)
+        with heard_by(partial(events.progressed, stage)):
+            recipe(config, dict(inputs), draft, seed)
         if shared:
             group.wait_until_done()
     artifact = Artifact.open(path)

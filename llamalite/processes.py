@@ -19,6 +19,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
+from llamalite.progress import pieces
+
 ARRIVE_WITHIN = 300.0
 """Seconds for which the processes of a run wait for one another at the start."""
 SILENT_FOR = 120.0
@@ -88,7 +90,7 @@ class Share(NamedTuple):
         that stands. `join()` writes `whole`, in the first process.
         """
         if not whole.exists():
-            for number in self.own(range(len(parts))):
+            for number in pieces(self.own(range(len(parts))), "part"):
                 if not parts[number].exists():
                     make(number)
             if self.leads:

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from llamalite.artifacts import Artifact, peak_memory_bytes
 from llamalite.pipeline import Events
+from llamalite.progress import Parts
+from llamalite.progress_bar import ProgressShown, clock
 from llamalite.stages import Stage
 
 _COLOURS = {"done": "green", "stale": "yellow", "resume": "cyan", "to do": "white"}
@@ -67,6 +69,7 @@ class TerminalEvents(Events):
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
         self.began = time.time()
+        self.progress = ProgressShown(self.console)
 
     def planned(self, folder: Path, rows: list[tuple[Stage, str]]) -> None:
         table = self._table_of(f"run folder {folder}")
@@ -82,6 +85,9 @@ class TerminalEvents(Events):
 
     def started(self, stage: Stage) -> None:
         self.console.rule(f"[bold]{stage.name}[/]  [dim]{stage.summary}[/]", align="left")
+
+    def progressed(self, stage: Stage, parts: Parts) -> None:
+        self.progress.show(stage.name, parts)
 
     def finished(self, stage: Stage, artifact: Artifact) -> None:
         seconds = artifact.manifest["seconds"]
@@ -134,16 +140,6 @@ class TerminalEvents(Events):
 def _stage_column(table: Table, names: list[str]) -> None:
     """A column whose names are never cut: --until and --force take them whole."""
     table.add_column("stage", min_width=max(map(len, names), default=0))
-
-
-def clock(seconds: float) -> str:
-    """Seconds as people read them: 42.0 s, 3 min 20 s, 2 h 05 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def gigabytes(count: float) -> str:

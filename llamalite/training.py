@@ -12,19 +12,19 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from torch import Tensor, nn
 
 from llamalite import parallel
 from llamalite.processes import is_leader
+from llamalite.progress import heard_by
 from llamalite.resume import (
     MetricsTable,
     Micro,
@@ -35,7 +35,11 @@ from llamalite.resume import (
     latest_checkpoint,
 )
 from llamalite.stopping import interruptible
+from llamalite.training_bar import Bar, Lines
 from llamalite.training_config import OptimizerConfig, ParallelConfig
+
+LOG_AT_LEAST_EVERY = 20
+"""Optimizer steps between two rows of the logs, at most; short runs have about 200 rows in all."""
 
 
 def learning_rate_factor(step: int, total_steps: int, config: OptimizerConfig) -> float:
@@ -171,6 +175,7 @@ class StepLog(Callback):
         self.tokens = self.steps = 0
         self.tokens_before = 0
         self.final: dict[str, float] = {}
+        self.shown: dict[str, float] = {}
 
     def on_train_start(self, trainer: Trainer, module: TrainingModule) -> None:
         self.clock, self.clock_tokens = time.monotonic(), self.tokens
@@ -208,8 +213,8 @@ class StepLog(Callback):
         row = {"tokens": self.tokens, **row, "lr": self.lr, "tokens_per_second": round(speed, 1)}
         for logger in trainer.loggers:
             logger.log_metrics(row, step)
-        shown = {"loss": row["loss"], "lr": self.lr, "tokens/s": round(speed)}
-        module.log_dict(shown, prog_bar=True, logger=False)
+        self.shown = {"loss": row["loss"], "lr": self.lr, "tokens/s": round(speed)}
+        module.log_dict(self.shown, prog_bar=True, logger=False)
         self.final = row
         self.sums, self.steps = {}, 0
 
@@ -221,31 +226,6 @@ class StepLog(Callback):
         self.sums, self.final = dict(state_dict["sums"]), dict(state_dict["final"])
         self.tokens, self.steps = state_dict["tokens"], state_dict["steps"]
         self.tokens_before = self.tokens
-
-
-class Bar(RichProgressBar):
-    """Lightning's bar under the stage's name, counting optimizer steps."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(leave=False)
-        self.name = name
-
-    @property
-    def total_train_batches(self) -> int:
-        return self.trainer.max_steps
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        return self.name
-
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, _: int
-    ) -> None:
-        super().on_train_batch_end(trainer, module, outputs, batch, trainer.global_step - 1)
-
-    def get_metrics(self, *args: Any) -> dict[str, Any]:
-        shown = super().get_metrics(*args)
-        formats = {"loss": ".3f", "lr": ".1e", "tokens/s": ",.0f"}
-        return {name: f"{shown[name]:{style}}" for name, style in formats.items() if name in shown}
 
 
 def make_trainer(
@@ -266,14 +246,15 @@ def make_trainer(
     work.mkdir(parents=True, exist_ok=True)
     checkpoint = latest_checkpoint(work)
     done = checkpoint_step(checkpoint) if checkpoint else 0
+    every = max(1, min(steps // 200, LOG_AT_LEAST_EVERY))
+    log = StepLog(every, processes=parallel_config.data_parallel)
     callbacks: list[Callback] = [
-        StepLog(every=max(1, steps // 200), processes=parallel_config.data_parallel),
+        log,
         ResumeCheckpoint(
             work, parallel_config.checkpoint_seconds, parallel_config.checkpoint_steps
         ),
+        Bar(name) if progress else Lines(lambda: log.shown),
     ]
-    if progress:
-        callbacks.append(Bar(name))
     with quiet():
         return Trainer(
             **parallel.trainer_arguments(parallel_config),
@@ -311,8 +292,11 @@ def fit(
     logged row with `steps`, `seconds` and `tokens_per_second` of this call (compiling included)
     and `resumed_at`, the step it went on from. Raises KeyboardInterrupt when stopped by Ctrl-C,
     after which the same call goes on from the last step (see `llamalite.stopping`). `progress`
-    shows the bar and says where it goes on.
+    says where it goes on, and shows a bar in a terminal or notebook; where there is none, whoever
+    listens is told of every step (`llamalite.progress`).
     """
+    console = Console(highlight=False)
+    watched = progress and (console.is_terminal or console.is_jupyter)
     trainer: Any = make_trainer(
         work=work,
         steps=module.steps,
@@ -320,7 +304,7 @@ def fit(
         accumulation=accumulation,
         name=name,
         metrics_file=metrics_file,
-        progress=progress,
+        progress=watched,
     )
     log = next(c for c in trainer.callbacks if isinstance(c, StepLog))
     saver = next(c for c in trainer.callbacks if isinstance(c, ResumeCheckpoint))
@@ -329,14 +313,13 @@ def fit(
         check_whole(checkpoint)
     resumed_at = checkpoint_step(checkpoint) if checkpoint else 0
     if progress and 0 < resumed_at < module.steps and is_leader():
-        Console(highlight=False).print(
-            f"{name}: going on from step {resumed_at} of {module.steps}", markup=False
-        )
+        console.print(f"{name}: going on from step {resumed_at} of {module.steps}", markup=False)
     started = time.monotonic()
     with (
         quiet(),
         parallel.readable(checkpoint, module) as readable,
         interruptible(trainer, saver, tells=progress),
+        heard_by(None) if watched else nullcontext(),  # there is room for one bar
     ):
         trainer.fit(module, datamodule=data, ckpt_path=readable, weights_only=True)
         if saver.saved_step != trainer.global_step:

@@ -14,6 +14,7 @@ from llamalite.artifacts import Artifact, drafting
 from llamalite.pipeline import Events, run_one, run_stages
 from llamalite.presets import get_preset
 from llamalite.processes import Group
+from llamalite.progress import pieces
 from llamalite.stages import Stage, reads
 
 
@@ -42,13 +43,16 @@ class Preset:
 
 class Recorder(Events):
     def __init__(self):
-        self.ran, self.plan, self.notes = [], [], []
+        self.ran, self.plan, self.notes, self.heard = [], [], [], []
 
     def planned(self, folder, rows):
         self.plan = [(stage.name, state) for stage, state in rows]
 
     def started(self, stage):
         self.ran.append(stage.name)
+
+    def progressed(self, stage, parts):
+        self.heard.append((stage.name, [part.text for part in parts]))
 
     def noticed(self, message):
         self.notes.append(message)
@@ -61,7 +65,8 @@ def chain(monkeypatch):
 
     def grow_tree(config, inputs, draft, seed):
         text = inputs["acorn"].file("acorn.txt").read_text()
-        (draft.path / "tree.txt").write_text(text * config.times)
+        grown = [text for _ in pieces(range(config.times), "ring")]
+        (draft.path / "tree.txt").write_text("".join(grown))
 
     for name, run in (("fake_acorn", grow_acorn), ("fake_tree", grow_tree)):
         module = types.ModuleType(name)
@@ -89,6 +94,14 @@ def test_a_first_run_makes_all_and_a_second_nothing(tmp_path):
     _, again = run(tmp_path)
     assert again.plan == [("acorn", "done"), ("tree", "done")]
     assert again.ran == []
+
+
+def test_what_a_stage_tells_of_its_work_is_heard_under_its_name(tmp_path):
+    _, events = run(tmp_path)
+    told = [each for each in events.heard if each[1]]
+    assert list(dict.fromkeys(text for _, [text] in told)) == ["ring 1 of 2", "ring 2 of 2"]
+    assert {name for name, _ in told} == {"tree"}
+    assert events.heard[-1] == ("tree", [])
 
 
 def test_only_what_a_change_touches_runs_again(tmp_path):

@@ -17,6 +17,7 @@ from deadly import kill_apart, run_apart
 from torch import nn
 
 from llamalite import parallel
+from llamalite.progress import heard_by
 from llamalite.resume import (
     IndexedSteps,
     MetricsTable,
@@ -186,11 +187,25 @@ def test_logs_have_a_row_a_step_with_the_schedule_in_it(tmp_path):
     run(tmp_path, 2)
     with (tmp_path / "metrics.csv").open() as stream:
         table = list(csv.DictReader(stream))
-    assert [int(row["step"]) for row in table] == list(range(1, 13))
+    assert [int(row["step"]) for row in table] == list(range(13))
     assert float(table[2]["lr"]) == pytest.approx(0.01)
     assert float(table[-1]["lr"]) == pytest.approx(0.001)
     assert int(table[-1]["tokens"]) == 12 * 8
     assert list((tmp_path / "tensorboard").glob("events.*"))
+
+
+def test_every_step_is_told_with_the_numbers_logged_for_it(tmp_path):
+    told = []
+    with heard_by(told.append):
+        run(tmp_path, 2)
+    with (tmp_path / "metrics.csv").open() as stream:
+        losses = [f"loss {float(row['loss']):.3f}" for row in csv.DictReader(stream)]
+    steps = dict.fromkeys(part.done for parts in told for part in parts)
+    assert list(steps) == list(range(13))
+    last = {part.done: part.text for parts in told for part in parts}
+    assert [last[done].split(", ")[1] for done in range(1, 13)] == losses
+    assert last[1].startswith("step 2 of 12, ")
+    assert told[-1] == ()
 
 
 def test_training_twice_in_one_folder_only_reads_the_end(tmp_path):

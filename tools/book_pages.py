@@ -23,9 +23,9 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Foundation",
         (
             *("shapes", "protocols", "presets", "training_config", "artifacts", "stages"),
-            *("pipeline", "disk", "jsonl", "own_files", "processes", "stopwatch", "plan*"),
-            *("cli", "verbs", "user_errors", "terminal", "chat", "chat_screen", "attack"),
-            *("real_models/*", "book/*"),
+            *("pipeline", "disk", "jsonl", "own_files", "processes", "progress*", "stopwatch"),
+            *("plan*", "cli", "verbs", "user_errors", "terminal", "chat", "chat_screen"),
+            *("attack", "real_models/*", "book/*"),
         ),
     ),
     "world": ("World", ("world/*",)),
@@ -35,7 +35,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Training",
         (
             *("training", "held_out", "resume", "stopping", "parallel", "rehearsal"),
-            *("pretraining/*", "sft/*", "prose/*"),
+            *("training_bar", "pretraining/*", "sft/*", "prose/*"),
         ),
     ),
     "alignment": (

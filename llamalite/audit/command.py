@@ -12,6 +12,7 @@ from typing import Any
 from llamalite.data_care.rejected import FILE, counted
 from llamalite.disk import write_json
 from llamalite.jsonl import write_rows
+from llamalite.progress import pieces
 
 WORST = 50
 """Documents of the highest toxicity that are kept to be looked at."""
@@ -58,12 +59,11 @@ def audit(config: AuditConfig) -> dict[str, Any]:
     judgements and lists these are; and, where the truth is known, `toxicity_truth` (share,
     precision, recall; one of nothing is None). Raises ValueError for a corpus that cannot be read.
     """
-    from rich.progress import track
-
     from llamalite.audit import figures
     from llamalite.audit.recipe import open_corpus
     from llamalite.audit.tally import Tally
     from llamalite.audit.words import described
+    from llamalite.progress_bar import shown
 
     folder = Path(config.out)
     corpus = open_corpus(
@@ -73,24 +73,25 @@ def audit(config: AuditConfig) -> dict[str, Any]:
     whole, sources = Tally(), dict[str, Tally]()
     judged = hits = known = both = 0
     worst: list[tuple[float, int, dict[str, Any]]] = []
-    for number, read in enumerate(track(corpus.documents, "auditing", total=corpus.size)):
-        marks = auditor.read(read.text)
-        for tally in (whole, sources.setdefault(read.source, Tally())):
-            tally.add(marks, len(read.text))
-        if read.toxic is not None:
-            judged += 1
-            hits, known = hits + marks.toxic, known + read.toxic
-            both += marks.toxic and read.toxic
-        if marks.toxicity > 0:
-            row = {
-                "document": number,
-                "source": read.source,
-                "score": round(marks.toxicity, 4),
-                "text": read.text[:EXCERPT],
-            }
-            # of equals the earlier stays
-            entry = (marks.toxicity, -number, row)
-            (heapq.heappush if len(worst) < WORST else heapq.heappushpop)(worst, entry)
+    with shown("audit"):
+        for number, read in enumerate(pieces(corpus.documents, "document", corpus.size)):
+            marks = auditor.read(read.text)
+            for tally in (whole, sources.setdefault(read.source, Tally())):
+                tally.add(marks, len(read.text))
+            if read.toxic is not None:
+                judged += 1
+                hits, known = hits + marks.toxic, known + read.toxic
+                both += marks.toxic and read.toxic
+            if marks.toxicity > 0:
+                row = {
+                    "document": number,
+                    "source": read.source,
+                    "score": round(marks.toxicity, 4),
+                    "text": read.text[:EXCERPT],
+                }
+                # of equals the earlier stays
+                entry = (marks.toxicity, -number, row)
+                (heapq.heappush if len(worst) < WORST else heapq.heappushpop)(worst, entry)
     corpus.rejects.close()
     if not whole.documents:
         raise corpus.rejects.all_gone(config.corpus)

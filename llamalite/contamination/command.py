@@ -22,6 +22,7 @@ from llamalite.data_care.rejected import counted
 from llamalite.disk import write_json
 from llamalite.jsonl import Rejected, read_rows, write_rejected, write_rows
 from llamalite.own_files import STREAM
+from llamalite.progress import pieces
 
 if TYPE_CHECKING:
     from llamalite.drawing import Drawing
@@ -70,10 +71,9 @@ def measure(config: ContaminationConfig) -> dict[str, Any]:
     subsets) and `affected` (the length at which scores are moved most, or None). Llama 2, appendix
     A.6. Raises ValueError for files that cannot be used.
     """
-    from rich.progress import track
-
     from llamalite.data_care.rejected import Rejects
     from llamalite.data_care.streams import documents, open_stream
+    from llamalite.progress_bar import shown
     from llamalite.real_models.fetch import find_model
     from llamalite.text.loading import load_tokenizer
 
@@ -87,9 +87,10 @@ def measure(config: ContaminationConfig) -> dict[str, Any]:
     rejects = Rejects(folder / _ASIDE)
     corpus = documents(open_stream("corpus", config.corpus.removeprefix(STREAM)))
     read = 0
-    for each in track(rejects.usable(corpus), "reading the corpus", total=None):
-        index.see(tokenizer.encode(each.text))
-        read += 1
+    with shown("contamination"):
+        for each in pieces(rejects.usable(corpus), "document"):
+            index.see(tokenizer.encode(each.text))
+            read += 1
     rejects.close()
     if not read:
         raise rejects.all_gone(config.corpus)

@@ -21,9 +21,11 @@ def clean(config: CleanConfig) -> dict[str, Any]:
     Cut short, the same command goes on. Raises ValueError for a corpus that cannot be read.
     """
     from llamalite.data_care.figures import cleaning
+    from llamalite.progress_bar import shown
 
     folder = Path(config.out)
-    result = clean_into(folder, config, progress=True)
+    with shown("clean"):
+        result = clean_into(folder, config)
     cleaning(result).save(folder / "clean.svg")
     _tell(result, folder)
     return result

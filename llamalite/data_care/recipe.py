@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llamalite.data_care.documents import RawDocument
 from llamalite.data_care.duplicates import DuplicateIndex
 from llamalite.data_care.epochs import check_mixture, effective_epochs
 from llamalite.data_care.personal import Site, survey_sites
@@ -18,6 +17,7 @@ from llamalite.data_care.store import CORPUS, REJECTED, RESULT, Store
 from llamalite.data_care.streams import WORLD, documents, interleaved, open_stream
 from llamalite.disk import write_json
 from llamalite.own_files import HUB, LostConnectionError, hub_name, matching_files
+from llamalite.progress import pieces
 from llamalite.world.config import MIXTURE, WorldConfig
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class CleanConfig:
         return self.corpus or {source: WORLD + source for source in MIXTURE}
 
 
-def clean_into(folder: Path, config: CleanConfig, *, progress: bool = False) -> dict[str, Any]:
+def clean_into(folder: Path, config: CleanConfig) -> dict[str, Any]:
     """Clean a corpus into a folder; returns what its clean.json holds, see `command.clean`.
 
     Cut short, the same call goes on; also after `LostConnectionError`, when the hub goes away.
@@ -95,7 +95,7 @@ def clean_into(folder: Path, config: CleanConfig, *, progress: bool = False) -> 
     settings = {name: each for name, each in asdict(config).items() if name not in told}
     store = Store(folder, settings)
     try:
-        counts, sites = _clean_stream(stream, config, store, progress)
+        counts, sites = _clean_stream(stream, config, store)
     except BaseException:
         store.close()
         raise
@@ -143,7 +143,7 @@ def open_corpus(config: CleanConfig) -> IterableDataset:
 
 
 def _clean_stream(
-    stream: IterableDataset, config: CleanConfig, store: Store, progress: bool
+    stream: IterableDataset, config: CleanConfig, store: Store
 ) -> tuple[Counts, dict[str, Site]]:
     """Judge every document of the stream that has not been judged before a break."""
     limit = config.limit or None
@@ -171,7 +171,7 @@ def _clean_stream(
     remote = any(where.startswith(HUB) for where in config.sources.values())
     place = state() if remote else {}
     try:
-        for document in _shown(rest, done, limit) if progress else rest:
+        for document in pieces(rest, "document", limit and limit - done):
             verdict = judge(document, config.rules, sites, index)
             counts.count(document, verdict)
             done += 1
@@ -185,18 +185,6 @@ def _clean_stream(
         raise
     store.commit(state())
     return counts, sites
-
-
-def _shown(documents: Iterator[RawDocument], done: int, limit: int | None) -> Iterator[RawDocument]:
-    """The documents, with a bar or a count in the terminal."""
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("cleaning: {task.completed:,.0f} documents"))
-    with Progress(*columns, TimeElapsedColumn(), transient=True) as bar:
-        task = bar.add_task("", total=limit, completed=done)
-        for document in documents:
-            yield document
-            bar.advance(task)
 
 
 def summary(counts: Counts, sites: Mapping[str, Site], config: CleanConfig) -> dict[str, Any]:

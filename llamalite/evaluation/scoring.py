@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from llamalite.evaluation.bootstrap import bootstrap_interval, wilson_interval
+from llamalite.progress import pieces
 from llamalite.shapes import Tensor
 
 BATCH_TOKENS = 8192
@@ -64,7 +65,7 @@ def token_scores(
             )
     device = next(model.parameters()).device
     out = [Scored(np.empty(0), np.empty(0, dtype=bool))] * len(rows)
-    for batch in _batches(rows, batch_tokens):
+    for batch in pieces(list(_batches(rows, batch_tokens)), "scored batch"):
         width = max(len(rows[i]) for i in batch) - 1
         tokens_BT = torch.zeros(len(batch), width, dtype=torch.long)
         targets_BT = torch.zeros(len(batch), width, dtype=torch.long)

@@ -161,13 +161,13 @@ def turns_that_fit(tokenizer: Tokenizer, written: Written, length: int) -> int:
     return len(written.turns)
 
 
-def usable_answer(text: str, finished: bool, instruction: Instruction | None) -> bool:
-    """Whether an answer can be learned from: it ended by itself, has text and no tag.
+def usable_answer(text: str, instruction: Instruction | None) -> bool:
+    """Whether an answer that ended by itself can be learned from: it has text and no tag.
 
     It must also repeat the words that mark the instruction, e.g. the figure's name, as a reader who
     only compares words would check. Not in the paper, whose chat model needed no such check.
     """
-    if not finished or not text.strip() or any(tag in text for tag in TAGS):
+    if not text.strip() or any(tag in text for tag in TAGS):
         return False
     return repeats_marks(text, instruction)
 

@@ -29,6 +29,7 @@ from llamalite.model.checkpoint import load_model, model_from_state, read_json, 
 from llamalite.model.compiled import sampling_decoder
 from llamalite.model.transformer import Transformer
 from llamalite.processes import Share
+from llamalite.progress import pieces
 from llamalite.protocols import InstructionSet, PromptSet
 from llamalite.sft.recipe import finetune
 from llamalite.text.tokenizer import Tokenizer
@@ -209,7 +210,7 @@ def measure(
         for label in models
         for group in scripts
     }
-    for label, group in share.own(list(parts)):
+    for label, group in pieces(share.own(list(parts)), "measured group"):
         if not parts[label, group].exists():
             dice = int(np.random.SeedSequence([seed, 27]).generate_state(1)[0])
             tokens = len(parts) * config.measured_dialogues * config.measured_turns

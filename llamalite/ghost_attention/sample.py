@@ -57,7 +57,7 @@ def write_training_answers(
     return write_answers(
         scripts,
         draw,
-        lambda text, instruction: usable_answer(text, True, instruction),
+        usable_answer,
         attempts=config.answers,
         history_turns=config.history_turns,
     )

@@ -8,6 +8,7 @@ only, not on the batch it is decoded in (but for the last digits of the logits).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ from llamalite.model.decoding import Decoder
 from llamalite.model.kv_cache import KVCache
 from llamalite.model.sampling import uniform_numbers
 from llamalite.model.transformer import Transformer
+from llamalite.progress import tell
 from llamalite.shapes import Float, Tensor
 
 __all__ = ["Completion", "SamplingConfig", "generate", "stream"]
@@ -37,6 +39,10 @@ class Completion(NamedTuple):
     the model itself: what the trainer computes for the same tokens, whatever the temperature."""
     finished: bool
     """Whether the model ended the reply, and not the limit."""
+
+
+tell_replies: Callable[[int, int], None] = partial(tell, "replies")
+"""Says to whoever listens how many replies are done."""
 
 
 class _Row(NamedTuple):
@@ -59,7 +65,7 @@ def generate(
     seed: int = 0,
     batch_size: int | None = None,
     on_token: Callable[[int, int, int], None] | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] = tell_replies,
     enough: Callable[[list[int]], bool] | None = None,
 ) -> list[list[Completion]]:
     """Sample `n` replies to each prompt of token ids; the result is indexed [prompt][sample].
@@ -67,10 +73,11 @@ def generate(
     A `Decoder` in the model's place spares laying out the weights once more, and may read them in
     fewer bytes. `eos_id` ends a reply (-1: nothing does). At most `batch_size` sequences (256
     unless told) are decoded at once. `on_token(prompt, sample, id)` hears every token of a reply
-    as it is drawn; `on_progress(done, total)` how many sequences are done. `enough(ids)` is asked
-    every few tokens whether a reply can be given up, as where it holds a stop string; it may go on
-    for some tokens more, and counts as not finished. Raises ValueError when a prompt is empty,
-    leaves no room in the context, or has ids outside the vocabulary.
+    as it is drawn; `on_progress(done, total)` how many sequences are done, in place of whoever
+    listens (`llamalite.progress`). `enough(ids)` is asked every few tokens whether a reply can be
+    given up, as where it holds a stop string; it may go on for some tokens more, and counts as not
+    finished. Raises ValueError when a prompt is empty, leaves no room in the context, or has ids
+    outside the vocabulary.
     """
     if n < 1:
         raise ValueError(f"n is {n}; at least 1 sample per prompt is needed")
@@ -98,8 +105,7 @@ def generate(
             origin = [row for row in range(len(chosen)) for _ in samples]
 
             def report(gone: int, before: int = done) -> None:
-                if on_progress:
-                    on_progress(before + gone, len(prompts) * n)
+                on_progress(before + gone, len(prompts) * n)
 
             completions = _decode(
                 decoder, prefilled, origin, batch, sampling, eos_id, on_token, report, enough

@@ -20,6 +20,7 @@ from llamalite.preferences.config import PreferencesConfig
 from llamalite.preferences.protocol import GUIDELINES, Choice, Guideline, Item, Response, judged
 from llamalite.preferences.store import PreferenceStore
 from llamalite.processes import ALL, Share
+from llamalite.progress import pieces
 from llamalite.protocols import Annotator, Dialogue, Prompt
 
 FIRST_WEEK = datetime(2023, 1, 2, 9, tzinfo=UTC)
@@ -68,7 +69,6 @@ def collect(
     seed: int = 0,
     work: Path | None = None,
     share: Share = ALL,
-    on_progress: Callable[[int, int], None] | None = None,
 ) -> Drawn:
     """Draw a pair for every prompt, put it into the store, and have the annotators judge all.
 
@@ -77,17 +77,7 @@ def collect(
     Returns the pairs and what was left out; the comparisons are in the store. Of several processes
     (`share`) the first calls this, the others `draw_all`.
     """
-    drawn = draw_all(
-        variants,
-        prompts,
-        guideline,
-        batch,
-        config,
-        seed=seed,
-        work=work,
-        share=share,
-        on_progress=on_progress,
-    )
+    drawn = draw_all(variants, prompts, guideline, batch, config, seed=seed, work=work, share=share)
     store.add_items(drawn.items, config.judgements_each)
     judge(store, drawn.items, {prompt.id: prompt for prompt in prompts}, annotators)
     return drawn
@@ -103,7 +93,6 @@ def draw_all(
     seed: int = 0,
     work: Path | None = None,
     share: Share = ALL,
-    on_progress: Callable[[int, int], None] | None = None,
 ) -> Drawn:
     """A pair for every prompt, drawn in parts that stand in `work`; a process's share of them.
 
@@ -121,12 +110,8 @@ def draw_all(
         )
 
     made: dict[int, Drawn] = {}
-    for number, first in enumerate(share.own(firsts), 1):
+    for first in pieces(share.own(firsts), f"{guideline}, part"):
         made[first] = part(first)
-        if on_progress:
-            on_progress(
-                min(number * share.world * config.prompts_at_once, len(prompts)), len(prompts)
-            )
     drawn = Drawn([], [])
     for first in firsts if share.leads else ():
         if work and first not in made:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.progress import track
 
 from llamalite.artifacts import Artifact, Draft, write_json
 from llamalite.data_care.rejected import FILE
 from llamalite.evaluation.perplexity import held_out_perplexity
 from llamalite.evaluation.scoring import ratio_estimate
 from llamalite.own_files import STREAM
+from llamalite.progress import pieces
 from llamalite.prose.config import ProseConfig
 from llamalite.prose.ngram import NGrams
 from llamalite.prose.samples import continuations, replies
@@ -149,9 +149,11 @@ def baselines(
     found: dict[str, dict[str, Any]] = {}
     for unit, (encode, grams) in units.items():
         name = f"{config.order}-gram of {unit}"
-        grams.fit(encode(text) for text in track(learned, f"counting {unit}"))
+        grams.fit(encode(text) for text in pieces(learned, f"counting {unit}, document"))
         for source, texts in held_out.texts.items():
-            bits = [grams.bits(encode(text)) for text in track(texts, f"{name}, {source}")]
+            bits = [
+                grams.bits(encode(text)) for text in pieces(texts, f"{name}, {source}, document")
+            ]
             sizes = [len(text.encode("utf-8")) for text in texts]
             found.setdefault(name, {})[source] = {
                 "bits_per_byte": ratio_estimate(bits, sizes, config.resamples),

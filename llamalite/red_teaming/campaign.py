@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from llamalite.evaluation.bootstrap import Interval, bootstrap_interval, wilson_interval
+from llamalite.progress import pieces
 from llamalite.protocols import Prompt
 from llamalite.red_teaming.attackers import Attacker
 
@@ -60,7 +61,7 @@ def attack(
     The replies of a turn are drawn together. Raises ValueError for a risk off the scale.
     """
     found: list[Attempt] = []
-    for turn in range(attempts):
+    for turn in pieces(range(attempts), "turn"):
         prompts = [attacker.next_prompt() for attacker in attackers]
         for attacker, prompt, said in zip(attackers, prompts, replies(prompts, turn), strict=True):
             risk = judge(prompt, said)

@@ -20,6 +20,7 @@ from llamalite.model.checkpoint import load_model, model_from_state, save_model
 from llamalite.model.compiled import sampling_decoder
 from llamalite.model.transformer import Transformer
 from llamalite.processes import Share
+from llamalite.progress import pieces
 from llamalite.prompt_mix import mixed_prompts
 from llamalite.protocols import Prompt
 from llamalite.rejection_sampling.candidates import Candidate, read_candidates, write_candidates
@@ -229,7 +230,7 @@ def _sample(
     machine = config.refit.parallel
     tokens = config.prompts * config.candidates * config.max_new_tokens
     decoder = None
-    for first in parts:
+    for first in pieces(parts, "part"):
         path = _file(work, "sampled", first)
         if path.exists():
             continue
@@ -254,7 +255,7 @@ def _sample(
 
 def _score(work: Path, parts: Sequence[int], scoring: Scoring, at_once: int) -> None:
     """The sampled files with their scores, each a file of its own; those that stand stay."""
-    for first in parts:
+    for first in pieces(parts, "scoring part"):
         path = _file(work, "scored", first)
         if not path.exists():
             sampled = read_candidates(_file(work, "sampled", first))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from llamalite.model.config import SamplingConfig
@@ -29,7 +29,6 @@ def sample_candidates(
     seed: int = 0,
     version: str = "",
     fingerprint: str = "",
-    on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Candidate]:
     """`n` replies to each prompt, n / len(temperatures) at each temperature, prompt by prompt.
 
@@ -52,7 +51,6 @@ def sample_candidates(
             eos_id=tokenizer.eos_id,
             n=each,
             seed=seed + number,
-            on_progress=on_progress,
         )
         for mine, prompt, completions in zip(found, prompts, drawn, strict=True):
             mine += [

@@ -33,6 +33,7 @@ from llamalite.general_reward.config import GENERAL
 from llamalite.model.checkpoint import load_model, read_json
 from llamalite.parallel import pick_device
 from llamalite.preferences.protocol import GUIDELINES
+from llamalite.progress import pieces
 from llamalite.protocols import ADVERSARIAL, BORDERLINE, Annotator, Grader, Guideline, Prompt
 from llamalite.reward.scorer import RewardScorer
 from llamalite.reward.scoring import load_scoring
@@ -68,7 +69,7 @@ def run(config: VersionsConfig, inputs: dict[str, Artifact], draft: Draft, seed:
     judges = open_world(inputs["world"], config, seed)
     written = {
         version.name: sampled(config, judges.prompts, inputs[version.name], draft, seed)
-        for version in (*VERSIONS, *AFTER)
+        for version in pieces((*VERSIONS, *AFTER), "model")
     }
     scoring = load_judges(inputs["reward"], inputs["general"])
     scores = {

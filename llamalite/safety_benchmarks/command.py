@@ -8,6 +8,7 @@ from typing import Any
 
 from llamalite.disk import write_json
 from llamalite.jsonl import write_rows
+from llamalite.progress import pieces
 from llamalite.real_models.folder import named_models
 from llamalite.safety_benchmarks import figures
 from llamalite.safety_benchmarks.config import SafetyBenchmarksConfig
@@ -22,21 +23,18 @@ def benchmark(config: SafetyBenchmarksConfig) -> dict[str, Any]:
     count among these; `toxicity`: who scored. Raises ValueError for a model or a set that cannot
     be read.
     """
-    from rich.progress import Progress
+    from llamalite.progress_bar import shown
 
     sets = open_sets(config)
     folders = named_models(config.models)
     found: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
-    with Progress(transient=True) as progress:
-        task = progress.add_task("models", total=len(folders))
-        for name, folder in folders.items():
-            progress.update(task, description=name)
-            model, tokenizer, style = open_model(folder)
+    with shown("safety_benchmarks"):
+        for name in pieces(list(folders), "model"):
+            model, tokenizer, style = open_model(folders[name])
             result, replies = measure(model, tokenizer, style, sets, config)
-            found[name] = {"folder": str(folder), "style": style, **result}
+            found[name] = {"folder": str(folders[name]), "style": style, **result}
             rows += [{"model": name} | row for row in replies]
-            progress.advance(task)
     report = {
         "models": found,
         "prompts": {

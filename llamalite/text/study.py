@@ -18,6 +18,7 @@ import sentencepiece
 
 from llamalite.data_care.rejected import FILE
 from llamalite.disk import write_json
+from llamalite.progress import pieces
 from llamalite.text.tokenizer import Tokenizer, train_model
 
 if TYPE_CHECKING:
@@ -64,14 +65,15 @@ def study(config: VocabularyConfig) -> dict[str, Any]:
     vocabulary on the same text, or None where its package is absent). Raises ValueError for text
     that cannot be used and for a size that does not fit it.
     """
-    from rich.progress import track
+    from llamalite.progress_bar import shown
 
     folder = Path(config.out)
     learned, held_out, rejected = split(config, folder / FILE)
-    rows = [
-        compression(Tokenizer.train(learned, size, tags=False), held_out)
-        for size in track(sorted(set(config.sizes)), "vocabularies")
-    ]
+    with shown("vocabulary"):
+        rows = [
+            compression(Tokenizer.train(learned, size, tags=False), held_out)
+            for size in pieces(sorted(set(config.sizes)), "vocabulary")
+        ]
     real = real_tokenizer()
     result: dict[str, Any] = {
         "corpus": config.corpus,

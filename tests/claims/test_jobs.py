@@ -79,7 +79,7 @@ def test_settings_seeds_and_code_make_other_jobs(monkeypatch):
 
 INDIFFERENT = {
     *("artifacts", "disk", "own_files", "pipeline", "processes", "protocols", "shapes"),
-    *("stopping", "stopwatch"),
+    *("progress", "stopping", "stopwatch", "training_bar"),
 }
 """Modules that decide no number: files, order, types, time. Any other belongs into a job's key."""
 

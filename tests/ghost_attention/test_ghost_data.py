@@ -144,14 +144,13 @@ def test_what_is_too_long_for_a_row_is_not_cut_from(tokenizer):
     assert turns_that_fit(tokenizer, replace(written, text="", short=""), 10_000) == 3
 
 
-def test_usable_answers_end_have_text_and_repeat_the_name(instructions):
+def test_usable_answers_have_text_and_repeat_the_name(instructions):
     said = instructions.instruct([("figure", "Old Marrow")], 0, "train")
-    assert usable_answer("It rains, says Old Marrow.", True, said)
-    assert not usable_answer("It rains.", True, said)
-    assert not usable_answer("It rains, says Old Marrow", False, said)
-    assert usable_answer("It rains.", True, None)
-    assert not usable_answer("  ", True, None)
-    assert not usable_answer("[INST] It rains.", True, None)
+    assert usable_answer("It rains, says Old Marrow.", said)
+    assert not usable_answer("It rains.", said)
+    assert usable_answer("It rains.", None)
+    assert not usable_answer("  ", None)
+    assert not usable_answer("[INST] It rains.", None)
 
 
 # --- files ---------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The whole stage on a tiny model: what it writes, what it learns, and its end after kill -9."""
 
+import copy
 import json
 import signal
 from dataclasses import replace
@@ -57,6 +58,17 @@ def test_an_answer_that_lacks_the_name_is_never_kept(world, instructions, model,
     for written in write_training_answers(model, tokenizer, scripts, config, seed=0):
         assert all("marrow" in answer.lower() for _, answer in written.turns)
         assert written.left_out > 0  # a random model does not say it
+
+
+def test_an_answer_that_was_cut_is_never_kept(world, instructions, model, tokenizer):
+    endless = copy.deepcopy(model)
+    with torch.no_grad():
+        endless.output.weight[tokenizer.eos_id] = 0.0  # no likelier than the middle of 400 pieces
+    config = replace(CONFIG, plain_share=1.0, max_new_tokens=1)
+    scripts = training_scripts(instructions, world, {"language": ("Lumo",)}, config, 0)[:2]
+    for written in write_training_answers(endless, tokenizer, scripts, config, seed=0):
+        assert written.turns == ()
+        assert written.left_out == 3
 
 
 def test_replies_end_where_the_context_does(world, instructions, model, tokenizer):
