@@ -98,9 +98,10 @@ class ProgressShown:
 
 
 @contextmanager
-def shown(name: str) -> Iterator[None]:
-    """Show all work done inside, which bears `name` in a log file."""
-    with heard_by(partial(ProgressShown(Console(highlight=False)).show, name)):
+def shown(name: str, console: Console | None = None) -> Iterator[None]:
+    """Show all work done inside, which bears `name` in a log file; on the standard output."""
+    display = ProgressShown(console or Console(highlight=False))
+    with heard_by(partial(display.show, name)):
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from llamalite.evaluation.bootstrap import bootstrap_interval, wilson_interval
-from llamalite.progress import pieces
+from llamalite.progress import tell
 from llamalite.shapes import Tensor
 
 BATCH_TOKENS = 8192
@@ -43,13 +43,12 @@ def token_scores(
     rows: Sequence[Sequence[int]],
     starts: Sequence[int] | None = None,
     batch_tokens: int = BATCH_TOKENS,
-    on_progress: Callable[[int], None] | None = None,
 ) -> list[Scored]:
     """How likely each row's tokens from `starts[i]` on are, given those before.
 
     `starts` are at least 1, the default: a first token has nothing before it. Rows are grouped by
-    length, and logits are computed only where they are asked for. `on_progress` hears of every
-    batch how many rows it had. Raises ValueError for a row longer than the model's context plus
+    length, and logits are computed only where they are asked for. How many rows are done is told as
+    in `llamalite.progress`. Raises ValueError for a row longer than the model's context plus
     one, or a start outside its row.
     """
     starts = [1] * len(rows) if starts is None else starts
@@ -65,7 +64,8 @@ def token_scores(
             )
     device = next(model.parameters()).device
     out = [Scored(np.empty(0), np.empty(0, dtype=bool))] * len(rows)
-    for batch in pieces(list(_batches(rows, batch_tokens)), "scored batch"):
+    done = 0
+    for batch in _batches(rows, batch_tokens):
         width = max(len(rows[i]) for i in batch) - 1
         tokens_BT = torch.zeros(len(batch), width, dtype=torch.long)
         targets_BT = torch.zeros(len(batch), width, dtype=torch.long)
@@ -82,8 +82,8 @@ def token_scores(
         parts = (torch.split(values, counts) for values in chosen)
         for i, logprobs, likeliest in zip(batch, *parts, strict=True):
             out[i] = Scored(logprobs.double().cpu().numpy(), likeliest.cpu().numpy())
-        if on_progress:
-            on_progress(len(batch))
+        done += len(batch)
+        tell("texts scored", done, len(rows))
     return out
 
 

@@ -8,8 +8,8 @@ overlap; a SentencePiece vocabulary puts BOS before every text, a byte-level one
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -19,11 +19,13 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.api.registry import register_model
 from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+from rich.console import Console
 
 from llamalite.evaluation.scoring import BATCH_TOKENS, token_scores
 from llamalite.harness.chat_text import chat_text
 from llamalite.model.config import SamplingConfig
 from llamalite.model.generate import generate
+from llamalite.progress_bar import shown
 from llamalite.real_models.folder import open_model
 from llamalite.text.bpe import ByteTokenizer
 
@@ -154,8 +156,8 @@ class LlamaliteLM(TemplateLM):
             starts.append(len(row) - len(continuation))
         longest = max(map(len, rows), default=0)
         tokens = self.batch_size * longest if self.batch_size else BATCH_TOKENS
-        with self._bar("scoring", len(rows)) as done:
-            found = token_scores(self.model, rows, starts, tokens, on_progress=done)
+        with self._shown():
+            found = token_scores(self.model, rows, starts, tokens)
         answers = [(float(each.logprobs.sum()), bool(each.likeliest.all())) for each in found]
         for (text, _context, _continuation), answer in zip(requests, answers, strict=True):
             if text is not None:
@@ -204,14 +206,7 @@ class LlamaliteLM(TemplateLM):
             text = self.words.decode(ids)
             return any(stop in text for stop in stops)
 
-        with self._bar("writing", len(prompts)) as done:
-            told = 0
-
-            def heard(count: int, _total: int) -> None:
-                nonlocal told
-                done(count - told)
-                told = count
-
+        with self._shown():
             found = generate(
                 self.model,
                 prompts,
@@ -219,7 +214,6 @@ class LlamaliteLM(TemplateLM):
                 eos_id=self.words.eos_id,
                 seed=self.seed,
                 batch_size=self.batch_size,
-                on_progress=heard,
                 enough=enough if stops else None,
             )
         texts = [self.words.decode(completion.ids) for (completion,) in found]
@@ -258,17 +252,9 @@ class LlamaliteLM(TemplateLM):
             "model_dtype": str(parameters[0].dtype),
         }
 
-    @contextmanager
-    def _bar(self, what: str, total: int) -> Iterator[Any]:
-        """A progress bar; yields what is told of every few requests that are done."""
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        shown = self.progress and console.is_terminal
-        with Progress(console=console, transient=True, disable=not shown) as bar:
-            task = bar.add_task(what, total=total)
-            yield lambda count: bar.advance(task, count)
+    def _shown(self) -> AbstractContextManager[None]:
+        """Progress on the standard error, where it is wanted: lm-eval prints its tables."""
+        return shown("benchmark", Console(stderr=True)) if self.progress else nullcontext()
 
 
 register_model(NAME)(LlamaliteLM)  # as a decorator it would hide the class's arguments

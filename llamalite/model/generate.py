@@ -8,7 +8,6 @@ only, not on the batch it is decoded in (but for the last digits of the logits).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -41,10 +40,6 @@ class Completion(NamedTuple):
     """Whether the model ended the reply, and not the limit."""
 
 
-tell_replies: Callable[[int, int], None] = partial(tell, "replies")
-"""Says to whoever listens how many replies are done."""
-
-
 class _Row(NamedTuple):
     """A row of a batch: which prompt, which of its samples, and how many tokens it may get."""
 
@@ -65,7 +60,6 @@ def generate(
     seed: int = 0,
     batch_size: int | None = None,
     on_token: Callable[[int, int, int], None] | None = None,
-    on_progress: Callable[[int, int], None] = tell_replies,
     enough: Callable[[list[int]], bool] | None = None,
 ) -> list[list[Completion]]:
     """Sample `n` replies to each prompt of token ids; the result is indexed [prompt][sample].
@@ -73,11 +67,10 @@ def generate(
     A `Decoder` in the model's place spares laying out the weights once more, and may read them in
     fewer bytes. `eos_id` ends a reply (-1: nothing does). At most `batch_size` sequences (256
     unless told) are decoded at once. `on_token(prompt, sample, id)` hears every token of a reply
-    as it is drawn; `on_progress(done, total)` how many sequences are done, in place of whoever
-    listens (`llamalite.progress`). `enough(ids)` is asked every few tokens whether a reply can be
-    given up, as where it holds a stop string; it may go on for some tokens more, and counts as not
-    finished. Raises ValueError when a prompt is empty, leaves no room in the context, or has ids
-    outside the vocabulary.
+    as it is drawn; how many replies are done is told as in `llamalite.progress`. `enough(ids)` is
+    asked every few tokens whether a reply can be given up, as where it holds a stop string; it may
+    go on for some tokens more, and counts as not finished. Raises ValueError when a prompt is
+    empty, leaves no room in the context, or has ids outside the vocabulary.
     """
     if n < 1:
         raise ValueError(f"n is {n}; at least 1 sample per prompt is needed")
@@ -105,7 +98,7 @@ def generate(
             origin = [row for row in range(len(chosen)) for _ in samples]
 
             def report(gone: int, before: int = done) -> None:
-                on_progress(before + gone, len(prompts) * n)
+                tell("replies", before + gone, len(prompts) * n)
 
             completions = _decode(
                 decoder, prefilled, origin, batch, sampling, eos_id, on_token, report, enough

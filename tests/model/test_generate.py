@@ -15,6 +15,7 @@ from llamalite.model.generate import generate, stream
 from llamalite.model.kernels import kernels
 from llamalite.model.kv_cache import KVCache
 from llamalite.model.projection import can_halve
+from llamalite.progress import heard_by, within
 
 PROMPTS = [[1, 5, 9, 2, 7], [1], [1, 40, 3], [1, 8, 8, 8, 30, 31, 32, 33, 34, 35, 36], [1, 2]]
 NEVER = -1
@@ -200,13 +201,13 @@ def test_stream_and_on_token_give_what_generate_gives(model):
 
 def test_progress_counts_every_sequence(model):
     told = []
-    generate(
-        model, PROMPTS, SamplingConfig(20), eos_id=3, n=2, batch_size=4,
-        on_progress=lambda done, total: told.append((done, total)),
-    )  # fmt: skip
-    counts = [done for done, _ in told]
+    with heard_by(told.append), within("part", 1) as at:
+        at(0)
+        generate(model, PROMPTS, SamplingConfig(20), eos_id=3, n=2, batch_size=4)
+    counts = [replies.done for _, replies in (parts for parts in told if len(parts) == 2)]
     assert counts == sorted(counts)
-    assert told[-1] == (10, 10)
+    assert counts[-1] == 10
+    assert {parts[1].total for parts in told if len(parts) == 2} == {10}
 
 
 def test_gradients_and_mode_are_left_alone(model):
