@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and a full disk that is called one."""
+"""Files that appear whole or not at all, a full disk that is called one, a folder held by one."""
 
 from __future__ import annotations
 
@@ -66,3 +66,22 @@ def _disk_error(error: BaseException, folder: Path) -> int | None:
             if shutil.disk_usage(folder).free < 2**20:
                 return errno.ENOSPC
     return None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run folder for one process; the system frees it however the process ends."""
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"another run is working in {folder}; wait for it, or choose another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,6 +25,7 @@ from llamalite.artifacts import (
     resumable,
     to_plain,
 )
+from llamalite.disk import locked
 from llamalite.presets import RunPreset, get_preset
 from llamalite.processes import Group, joined
 from llamalite.progress import Parts, heard_by
@@ -375,25 +376,6 @@ def differences(made: Any, wanted: Any, prefix: str = "") -> list[str]:
     if made == wanted:
         return []
     return [f"{prefix.rstrip('.')} {json.dumps(made)} instead of {json.dumps(wanted)}"]
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a run folder for one process; the system frees it however the process ends."""
-    from filelock import FileLock, Timeout
-
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ValueError(
-            f"another run is working in {folder}; wait for it, or choose another --out"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _ancestors(stage: Stage, preset: RunPreset) -> set[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from llamalite import pipeline, stages, terminal
+from llamalite import disk, pipeline, stages, terminal
 from llamalite.artifacts import Artifact, drafting
 from llamalite.pipeline import Events, run_one, run_stages
 from llamalite.presets import get_preset
@@ -219,7 +219,7 @@ def test_a_damaged_artifact_is_named_not_silently_remade(tmp_path):
 def test_two_runs_in_one_folder_exclude_each_other(tmp_path):
     folder = tmp_path / "forest-seed0"
     with (
-        pipeline.locked(folder),
+        disk.locked(folder),
         pytest.raises(ValueError, match="another run is working in"),
     ):
         run(tmp_path)

@@ -21,7 +21,8 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
 def run_stage_job(job: StageJob, inputs: Mapping[str, Path]) -> None:
     """Make a stage's artifact unless it stands; resume it if it was interrupted."""
     from llamalite.claims.stages import find_stage
-    from llamalite.pipeline import find_fresh, locked, run_stage
+    from llamalite.disk import locked
+    from llamalite.pipeline import find_fresh, run_stage
 
     stage = find_stage(job.stage)
     with locked(job.folder), _logged(job.folder / "log.txt"):
