@@ -8,6 +8,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.callbacks.progress.rich_progress import ProcessingSpeedColumn
 
 from llamalite.progress import within
 
@@ -25,6 +26,10 @@ class Bar(RichProgressBar):
     @property
     def total_train_batches(self) -> int:
         return self.trainer.max_steps
+
+    def configure_columns(self, trainer: Trainer) -> list[Any]:
+        columns = super().configure_columns(trainer)  # without steps a second: tokens say more
+        return [each for each in columns if not isinstance(each, ProcessingSpeedColumn)]
 
     def _get_train_description(self, current_epoch: int) -> str:
         return self.name
