@@ -23,7 +23,7 @@ from llamalite.claims.studies_pretraining import base_run, load_trained
 from llamalite.claims.study import Finished, claim, extended
 from llamalite.contamination.plants import Plant, Sample
 from llamalite.contamination.spans import BenchmarkIndex
-from llamalite.contamination.subsets import CRITICAL, LENGTHS, Subset, by_length
+from llamalite.contamination.subsets import CRITICAL, LENGTHS, Subset, by_length, evidence
 from llamalite.presets import RunPreset
 
 NEVER_PLANTED = "reading"
@@ -61,9 +61,10 @@ def _planted(preset: RunPreset) -> dict[str, RunPreset]:
         f"than {RIGHT:.0%} of the samples planted word for word are found, more than {RIGHT:.0%} "
         f"of the altered ones, and more than {RIGHT:.0%} of all that is found, in this exam and in "
         f"one never planted ({NEVER_PLANTED}), was planted. The Z rule (|Z| > {CRITICAL:g} in all "
-        "four subsets, at any of the five lengths) calls the exam affected for the model trained "
-        "with the plants; it does so neither for the same samples with the scores of the "
-        "model trained without, nor for the exam never planted. All must hold.",
+        "four subsets, clean and not dirty samples below the mean and the others above it, at any "
+        "of the five lengths) calls the exam affected for the model trained with the plants; it "
+        "does so neither for the same samples with the scores of the model trained without, nor "
+        "for the exam never planted. All must hold.",
         (
             Above("found, word for word", RIGHT),
             Above("found, altered", RIGHT),
@@ -77,7 +78,7 @@ def _planted(preset: RunPreset) -> dict[str, RunPreset]:
     until=CONTAMINATED,
 )
 def planted_contamination(finished: Finished) -> dict[str, Any]:
-    """What is found of the plants and besides them, and the evidence that scores are moved."""
+    """What is found of the plants and besides them, and the evidence that scores are raised."""
     (stages,) = finished.arms.values()
     world, model, tokenizer = load_trained(stages, CONTAMINATED)
     _, without, _ = load_trained(stages, "pretrain")
@@ -145,7 +146,8 @@ def found_by_plant(
 def weakest_evidence(found: Mapping[int, Sequence[Subset]]) -> float:
     """The least |Z| of the four subsets, at the length where it is largest; 0 without evidence.
 
-    It exceeds 2 exactly when A.6 calls the benchmark affected at some length.
+    Only lengths count at which all four are off to the sides that A.6 expects of contamination that
+    helps, so it exceeds 2 exactly when A.6 calls the benchmark affected at some length.
     """
-    least = [np.abs([subset.z for subset in four]).min() for four in found.values()]
-    return float(max((z for z in least if np.isfinite(z)), default=0.0))
+    least = [evidence(four) for four in found.values()]
+    return max((z for z in least if z > 0), default=0.0)

@@ -9,14 +9,15 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llamalite.contamination.spans import BUDGET, BenchmarkIndex
+from llamalite.contamination.spans import BUDGET, HEAD, BenchmarkIndex
 from llamalite.contamination.subsets import (
     CRITICAL,
     LENGTHS,
     Subset,
     affected,
     by_length,
-    most_affected,
+    longest_affected,
+    otherwise_off,
 )
 from llamalite.data_care.rejected import counted
 from llamalite.disk import write_json
@@ -68,8 +69,8 @@ def measure(config: ContaminationConfig) -> dict[str, Any]:
     Keys: `samples`, `rejected` (lines of the benchmark set aside), `corpus_documents`,
     `corpus_rejected` (fault: documents set aside for it), `corpus_tokens`, `shares` (length of
     match: mean share of contaminated tokens, 0 to 1), and with scores `subsets` (length: the four
-    subsets) and `affected` (the length at which scores are moved most, or None). Llama 2, appendix
-    A.6. Raises ValueError for files that cannot be used.
+    subsets) and `affected` (the longest length at which contamination helped the scores, or None).
+    Llama 2, appendix A.6. Raises ValueError for files that cannot be used.
     """
     from llamalite.data_care.rejected import Rejects
     from llamalite.data_care.streams import documents, open_stream
@@ -106,7 +107,7 @@ def measure(config: ContaminationConfig) -> dict[str, Any]:
         "corpus_tokens": index.seen,
         "shares": {length: float(share.mean()) for length, share in shares.items()},
         "subsets": {length: [_plain(each) for each in four] for length, four in found.items()},
-        "affected": most_affected(found),
+        "affected": longest_affected(found),
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "contamination.json", result)
@@ -185,7 +186,9 @@ def subset_scores(found: Mapping[int, Sequence[Subset]]) -> Drawing:
     return Drawing(figure, "Scores of clean and contaminated samples", f"Z by subset. {told}.")
 
 
-def _print(result: Mapping[str, Any], found: Mapping[int, Sequence[Subset]], folder: Path) -> None:
+def _print(
+    result: Mapping[str, Any], found: Mapping[int, tuple[Subset, ...]], folder: Path
+) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -209,11 +212,31 @@ def _print(result: Mapping[str, Any], found: Mapping[int, Sequence[Subset]], fol
         console.print(f"{result['rejected']} lines of the benchmark set aside in rejected.jsonl")
     if aside := Counter(result["corpus_rejected"]):
         console.print(f"of the corpus {counted(aside)}: {_ASIDE}", soft_wrap=True)
-    if found:
-        at = result["affected"]
-        console.print(
-            f"scores are moved by contamination, most at matches of {at} tokens and more"
-            if at
-            else "not enough evidence that contamination moves the scores (|Z| > 2 in all four)"
-        )
+    for line in in_words(found):
+        console.print(line, soft_wrap=True)
     console.print(f"written: {folder}", soft_wrap=True)
+
+
+def in_words(found: Mapping[int, tuple[Subset, ...]]) -> list[str]:
+    """Lines that say whether contamination helped the scores, and where they differ otherwise."""
+    if not found:
+        return []
+    at = longest_affected(found)
+    lines = [
+        f"scores are raised by contamination; the longest matches to show it: {_least(at)}"
+        if at
+        else "not enough evidence that contamination raised the scores (|Z| > 2 in all four, clean "
+        "and not dirty below the mean, the others above it)"
+    ]
+    for length, four in found.items():
+        if pattern := otherwise_off(four):
+            lines.append(
+                f"matches of {_least(length)}: scores differ between the subsets, but not as "
+                f"contamination that helps would have it: {pattern}"
+            )
+    return lines
+
+
+def _least(length: int) -> str:
+    """A shortest match in words; the paper's 10 stands for "longer than 10 tokens"."""
+    return "more than 10 tokens" if length == HEAD else f"{length} tokens and more"

@@ -13,6 +13,16 @@ LENGTHS = (10, 20, 30, 40, 50)
 """Shortest matches, in tokens, that A.6 tries."""
 CRITICAL = 2.0
 """A subset's mean is off when |Z| exceeds this. A.6."""
+HELPED = (-1, 1, -1, 1)
+"""On which side of the mean A.6 expects clean, not clean, not dirty and dirty samples when
+contamination helps: 1 above, -1 below. (A subset scores below its complement exactly when it scores
+below the mean of both.)"""
+_OTHERWISE = {
+    (True, False): "clean samples score above the mean and dirty ones below it",
+    (True, True): "clean and dirty samples score above the mean, those between them below it",
+    (False, False): "clean and dirty samples score below the mean, those between them above it",
+}
+"""By whether clean and dirty samples score above the mean."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +72,33 @@ def subsets(shares: Sequence[float], scores: Sequence[float]) -> tuple[Subset, .
     return tuple(found)
 
 
-def affected(four: Sequence[Subset]) -> bool:
-    """Whether there is enough evidence that contamination moves the score: |Z| > 2 in all four.
+def evidence(four: Sequence[Subset]) -> float:
+    """How strong the evidence is that contamination helped the scores: that of the weakest subset.
 
-    Llama 2, appendix A.6. An empty subset gives no evidence.
+    The least of the four Z, each counted as positive on the side of the mean where A.6 expects its
+    subset (`HELPED`): below 0 when one lies on the other side, nan when one is empty. `four` in the
+    order of `subsets`. Llama 2, appendix A.6.
     """
-    return all(abs(subset.z) > CRITICAL for subset in four)
+    return float(np.min([side * each.z for side, each in zip(HELPED, four, strict=True)]))
+
+
+def affected(four: Sequence[Subset]) -> bool:
+    """Whether there is enough evidence that contamination helped the scores.
+
+    |Z| > 2 in all four, the clean and the not dirty below the mean, the others above it: the paper
+    expects clean samples to score worse than their complement and dirty ones better, and calls one
+    of the two alone insufficient. Llama 2, appendix A.6. An empty subset gives no evidence.
+    """
+    return evidence(four) > CRITICAL
+
+
+def otherwise_off(four: Sequence[Subset]) -> str | None:
+    """In words, how the scores differ where all four |Z| > 2 and not as contamination that helps
+    would have it; None elsewhere. Not in the paper, which looks for contamination that helps."""
+    if not all(abs(each.z) > CRITICAL for each in four):
+        return None
+    clean, _, _, dirty = four
+    return _OTHERWISE.get((clean.z > 0, dirty.z > 0))
 
 
 def by_length(
@@ -77,12 +108,11 @@ def by_length(
     return {length: subsets(index.shares(length).tolist(), scores) for length in lengths}
 
 
-def most_affected(found: Mapping[int, tuple[Subset, ...]]) -> int | None:
-    """The length at which contamination moves the score most; None when none is affected.
+def longest_affected(found: Mapping[int, tuple[Subset, ...]]) -> int | None:
+    """The longest of the lengths at which the scores are affected, tokens; None when none is.
 
-    The paper reports one length for each affected benchmark and does not say how it is chosen; here
-    it is the one with the largest smallest |Z| among the four subsets.
+    The longer a match must be, the less a sample's share is pieced together from fragments that no
+    document has in one place; but at an infinite length all samples are clean. For a balance of the
+    two the paper reports the largest L "that appeared to benefit". Llama 2, appendix A.6.
     """
-    lengths = [length for length, four in found.items() if affected(four)]
-    weakest = {length: min(abs(subset.z) for subset in found[length]) for length in lengths}
-    return max(lengths, key=weakest.__getitem__) if lengths else None
+    return max((length for length, four in found.items() if affected(four)), default=None)

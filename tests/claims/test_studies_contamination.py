@@ -141,6 +141,9 @@ def test_evidence_is_that_of_the_weakest_subset_at_the_best_length():
     nan = float("nan")
     assert weakest_evidence({10: four(-3, 9, -4, 5), 20: four(-6, 2.5, -8, 9)}) == 3
     assert weakest_evidence({10: four(-1, 1, -1, nan), 20: four(nan, -9, 9, 9)}) == 0
+    # off to other sides than A.6 expects, however far: no evidence that contamination helped
+    assert weakest_evidence({10: four(9, -9, 9, -9), 20: four(9, -9, -9, 9)}) == 0
+    assert weakest_evidence({10: four(9, -9, 9, -9), 20: four(-3, 3, -2.5, 3)}) == 2.5
 
 
 def test_verdicts():

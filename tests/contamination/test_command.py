@@ -1,6 +1,8 @@
 """The command as a person calls it: files in, table and files out, one line about what is wrong."""
 
 import json
+from random import Random
+from string import ascii_lowercase
 
 import pytest
 
@@ -66,12 +68,46 @@ def test_what_is_planted_is_found_and_only_it(files, capsys):
     clean, _, _, dirty = told["subsets"]["20"]
     assert (clean["samples"], dirty["samples"]) == (40, 20)
     assert (clean["score"], dirty["score"]) == (0, 1)
-    assert told["affected"] is not None
+    assert told["affected"] in (10, 20, 30, 40, 50)
     rows = [json.loads(line) for line in (files / "out" / "samples.jsonl").open()]
     assert all((row["shares"]["20"] > 0.8) == (n % 3 == 0) for n, row in enumerate(rows))
     assert "line" in (files / "out" / "rejected.jsonl").read_text()
     assert (files / "out" / "contamination.svg").read_text().startswith("<svg")
-    assert "scores are moved" in capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"contamination; the longest matches to show it: {told['affected']} tokens" in printed
+    assert "differ" not in printed
+
+
+def test_scores_off_otherwise_are_not_called_contamination(files, tmp_path, capsys):
+    """A third stands in the corpus whole, a third by half, a third not. Those by half are answered
+    wrong, then those that stand whole."""
+    dice = Random(0)
+    texts = [
+        " ".join("".join(dice.choices(ascii_lowercase, k=6)) for _ in range(40)) for _ in range(60)
+    ]
+    corpus = [text[: len(text) // (n % 3 + 1)] for n, text in enumerate(texts) if n % 3 < 2]
+    (tmp_path / "corpus.txt").write_text("\n".join(corpus))
+    for wrong, told in (
+        (1, "clean and dirty samples score above the mean, those between them below it"),
+        (0, "clean samples score above the mean and dirty ones below it"),
+    ):
+        rows = ({"text": text, "score": int(n % 3 != wrong)} for n, text in enumerate(texts))
+        benchmark = tmp_path / f"{wrong}.jsonl"
+        benchmark.write_text("\n".join(map(json.dumps, rows)))
+        out = tmp_path / f"out {wrong}"
+        assert call(files, benchmark=benchmark, corpus=tmp_path / "corpus.txt", out=out) == 0
+        found = json.loads((out / "contamination.json").read_text())
+        four = found["subsets"]["10"]
+        assert [each["samples"] for each in four] == [20, 40, 40, 20]
+        assert all(abs(each["z"]) > 2 for each in four)
+        assert found["affected"] is None
+        printed = " ".join(capsys.readouterr().out.split())
+        assert "not enough evidence that contamination raised the scores" in printed
+        for least in ("more than 10 tokens", "50 tokens and more"):
+            assert (
+                f"matches of {least}: scores differ between the subsets, but not as "
+                f"contamination that helps would have it: {told}"
+            ) in printed
 
 
 def test_tokens_are_those_of_a_model_in_a_folder_or_a_fetched_one(files, tmp_path):

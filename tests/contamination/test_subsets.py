@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from llamalite.contamination.subsets import Subset, affected, most_affected, subsets
+from llamalite.contamination.subsets import (
+    Subset,
+    affected,
+    evidence,
+    longest_affected,
+    otherwise_off,
+    subsets,
+)
 
 # Llama 2, table 51: samples and mean score of the four subsets, and the Z printed
 TABLE_51 = {
@@ -76,10 +83,70 @@ def test_all_four_must_be_off():
     assert not affected(four_with(-2.1, 2.1, -1.9, 9.0))
 
 
-def test_the_length_with_the_strongest_weakest_evidence_is_told():
-    found = {10: four_with(-3, 9, -3, 9), 20: four_with(-4, 5, -4, 5), 30: four_with(-1, 9, -9, 9)}
-    assert most_affected(found) == 20
-    assert most_affected({30: found[30]}) is None
+# Llama 2, table 51: the printed Z whose two decimals tell on which side of 2 they lie
+# (MMLU-Overall's clean Z is printed as -2.00)
+@pytest.mark.parametrize(
+    ("zs", "weakest"),
+    [
+        (TABLE_51["HellaSwag, 70B"][2], 2.27),
+        ((-5.46, 9.17, -2.06, 6.84), 2.06),  # HellaSwag, 7B
+        (TABLE_51["MMLU-Humanities, 70B"][2], 3.50),
+        ((-2.75, 6.50, -2.25, 6.49), 2.25),  # MMLU-Humanities, 7B
+    ],
+)
+def test_what_table_51_calls_affected_is(zs, weakest):
+    assert evidence(four_with(*zs)) == weakest
+    assert affected(four_with(*zs))
+    assert otherwise_off(four_with(*zs)) is None
+
+
+def scored(clean, middle, dirty, of=100):
+    """Subsets of as many clean, middle and dirty samples, of which these shares are right."""
+    shares, scores = [], []
+    for share, right in ((0.0, clean), (0.5, middle), (1.0, dirty)):
+        if right is not None:
+            shares += [share] * of
+            scores += [1.0] * round(of * right) + [0.0] * round(of * (1 - right))
+    return subsets(shares, scores)
+
+
+@pytest.mark.parametrize(
+    ("right", "told"),
+    [
+        ((0.2, 0.5, 0.9), None),
+        ((0.2, None, 0.9), None),
+        ((0.95, 0.05, 0.95), "clean and dirty samples score above the mean"),
+        ((0.05, 0.95, 0.05), "clean and dirty samples score below the mean"),
+        ((0.8, None, 0.4), "clean samples score above the mean and dirty ones below"),
+        ((0.9, 0.6, 0.3), "clean samples score above the mean and dirty ones below"),
+    ],
+)
+def test_only_scores_that_contamination_raises_are_affected(right, told):
+    """All four means are off in each; A.6 expects clean samples to be worse, dirty ones better."""
+    four = scored(*right)
+    assert all(abs(subset.z) > 2 for subset in four)
+    assert affected(four) == (told is None)
+    assert (otherwise_off(four) or "").startswith(told or "")
+    assert (otherwise_off(four) is None) == (told is None)
+
+
+def test_one_side_alone_is_insufficient():
+    """Dirty samples are better, clean ones no worse than chance has it; no pattern to tell."""
+    four = scored(0.5, 0.3, 0.9)
+    assert four[3].z > 2
+    assert not affected(four)
+    assert otherwise_off(four) is None
+
+
+def test_of_the_affected_lengths_the_longest_is_told():
+    """A.6: the largest L at which the dataset "appeared to benefit", not that of the largest Z."""
+    found = {
+        10: four_with(-9, 9, -9, 9),
+        40: four_with(-3, 3, -3, 3),
+        50: four_with(9, -9, 9, -9),
+    }
+    assert longest_affected(found) == 40
+    assert longest_affected({10: four_with(-1, 9, -9, 9), 50: found[50]}) is None
 
 
 def test_chance_alone_is_seldom_called_an_effect():
