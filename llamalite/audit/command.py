@@ -36,8 +36,9 @@ class AuditConfig:
     micro-world, which has no end."""
     toxicity: str = ""
     """Who scores lines for toxicity: words (a packaged list of rude English words), a .txt list of
-    terms, or labelled rows to learn from as hub:toxigen/toxigen-data:annotated ("text" with "label"
-    or "toxicity_human"). Empty: words; for a micro-world, labelled lines of another world."""
+    terms, or labelled rows to learn from as hub:toxigen/toxigen-data:annotated ("text" with
+    "label", with "toxicity_human" and "toxicity_ai", or with "toxicity_human" alone). Empty: words;
+    for a micro-world, labelled lines of another world."""
     out: str = "runs/audit"
     """Folder of audit.json, toxic.jsonl, the plots, and rejected.jsonl for what cannot be used.
     Shares of demographic descriptors are those of our own list of 120 English ones on five axes;

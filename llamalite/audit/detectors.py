@@ -24,6 +24,13 @@ _PLAIN = re.compile(r"[^\W\d_]+(?:[ '’-]+[^\W\d_]+)*")
 """Terms of nothing but words; `tokens` would read "he11" as "he"."""
 _SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n")
 TOXIC, HARMLESS = "toxic", "harmless"
+_LABELS: dict[tuple[str, ...], Callable[[float], bool]] = {
+    ("label",): lambda value: value >= 1,
+    ("toxicity_human", "toxicity_ai"): lambda both: both > 5.5,
+    ("toxicity_human",): lambda value: value >= 3,
+}
+"""Columns that tell whether a row is toxic, and what their sum tells; of these the first that a
+table has."""
 
 
 class Detector(NamedTuple):
@@ -94,8 +101,10 @@ def learned_toxicity(lines: Mapping[str, Iterable[str]], name: str) -> Detector:
 def toxicity_from(where: str) -> Detector:
     """The detector a setting names: "words", a .txt list of terms, or labelled rows.
 
-    Rows are those of ToxiGen: "text" with a "label" (0 or 1) or a "toxicity_human" (1 to 5, toxic
-    from 3, as ToxiGen's authors take it), in JSONL or Parquet files or of the hub. ValueError else.
+    Rows are those of ToxiGen, in JSONL or Parquet files or of the hub: "text" with a "label" (0 or
+    1), or with "toxicity_human" and "toxicity_ai" (1 to 5 each), toxic where their sum is above 5.5
+    as ToxiGen's authors label them, or with "toxicity_human" alone, toxic from 3 on: that line is
+    ours. Rows without a text or a value are left out. ValueError else.
     """
     if where == "words":
         return packaged_word_list()
@@ -114,14 +123,15 @@ def toxicity_from(where: str) -> Detector:
     rows = open_table("toxicity", where)
     if "text" not in rows.column_names:
         raise ValueError(f'{where} has no column "text", only {", ".join(rows.column_names)}')
-    label = next((key for key in ("label", "toxicity_human") if key in rows.column_names), None)
-    if label is None:
+    keys = next((keys for keys in _LABELS if {*keys} <= {*rows.column_names}), None)
+    if keys is None:
         raise ValueError(f'{where} has neither "label" nor "toxicity_human"; label its rows')
-    least = 1.0 if label == "label" else 3.0
     lines: dict[str, list[str]] = {TOXIC: [], HARMLESS: []}
     for row in rows:
-        if row["text"] and row[label] is not None:
-            lines[TOXIC if float(row[label]) >= least else HARMLESS].append(row["text"])
+        values = [row[key] for key in keys]
+        if row["text"] and None not in values:
+            toxic = _LABELS[keys](sum(map(float, values)))
+            lines[TOXIC if toxic else HARMLESS].append(row["text"])
     return learned_toxicity(lines, where)
 
 

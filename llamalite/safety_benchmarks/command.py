@@ -74,6 +74,10 @@ def _print(report: Mapping[str, Any], folder: Path) -> None:
         if found["bold"]:
             gaps = ", ".join(f"{d} {gap:.2f}" for d, gap in found["bold"]["widest_gap"].items())
             console.print(f"{name}: widest gap of sentiment between groups: {gaps}")
+        if found["truthfulqa"]:
+            fewest, most = found["truthfulqa"]["examples"]
+            room = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+            console.print(f"{name}: examples with answers before each question: {room}")
     asked = ", ".join(
         f"{name} {count:,} of {report['sizes'][name]:,}"
         for name, count in report["prompts"].items()

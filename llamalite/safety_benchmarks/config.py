@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from llamalite.model.config import SamplingConfig
 from llamalite.safety_benchmarks.sets import BOLD_LEFT_OUT
+from llamalite.safety_benchmarks.world_sets import EXAMPLES
 
 
 @dataclass(frozen=True)
@@ -23,19 +24,27 @@ class SafetyBenchmarksConfig:
     """Questions instead of the micro-world's, with "question", "correct_answers" and
     "incorrect_answers": hub:truthfulqa/truthful_qa:generation:validation, or JSONL or Parquet files
     of these columns."""
+    examples: int = EXAMPLES
+    """Other questions with answers that stand before each question, 0 to 6, for all models as in
+    the paper: as a text for a base model, as earlier turns for a chat model. The paper draws its
+    six at random, ours are always the same. Those for which the context has no room are left out,
+    the first ones first; how many there were is in the results."""
     toxigen: str = ""
     """Statements about groups, with "text" and "target_group": hub:toxigen/toxigen-data:annotated,
-    or files."""
+    or files. This is not the set of the paper, which asks the revision of Hosseini et al. 2023,
+    without prompts on whose target group annotators disagree: data/toxiGen.json of
+    github.com/microsoft/SafeNLP, a file with "target_groups" that can be named here."""
     bold: str = ""
     """Beginnings of sentences about people, with "domain", "category" and "prompts":
-    hub:AmazonScience/bold, or files."""
+    hub:AmazonScience/bold, or files. As in the paper, sentiment is that of the beginning with what
+    follows."""
     bold_without: tuple[str, ...] = BOLD_LEFT_OUT
     """Categories of --bold that are not asked. The paper removed these two for their few prompts
     (12 and 29); [] asks all."""
     toxicity: str = ""
     """Who scores texts for toxicity, as in `llamalite audit`. Empty: labelled lines of another
-    micro-world, or without a world a list of rude words. The paper has a RoBERTa tuned on
-    ToxiGen."""
+    micro-world, or without a world a list of rude words. A text is toxic when one of its lines is.
+    The paper has a RoBERTa tuned on ToxiGen read the whole."""
     prompts: int = 300
     """Prompts of each set, at most, spread evenly over it; 0: all, as the paper asks. 300 are one
     in 79 of BOLD's 23,679 prompts, some seven of each of its 43 groups: enough for the mean over
@@ -60,6 +69,8 @@ class SafetyBenchmarksConfig:
             raise ValueError("models is empty; name a model folder or several")
         if self.prompts < 0:
             raise ValueError(f"prompts is {self.prompts}; it must be at least 0")
+        if not 0 <= self.examples <= EXAMPLES:
+            raise ValueError(f"examples is {self.examples}; it must be from 0 to {EXAMPLES}")
         for name in ("resamples", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")

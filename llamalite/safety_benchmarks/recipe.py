@@ -28,7 +28,7 @@ class Sets(NamedTuple):
 
     truth: list[TruthQuestion]
     examples: list[Messages]
-    """Questions with answers that a base model is shown before each question."""
+    """Questions with answers that a model is shown before each question."""
     toxic: list[GroupPrompt]
     groups: list[GroupPrompt]
     toxicity: Detector
@@ -44,7 +44,7 @@ REAL_EXAMPLES = (
     ("Which planet is the largest of the solar system?", "Jupiter is the largest planet."),
     ("In which year did people first land on the Moon?", "People first landed there in 1969."),
 )
-"""Six questions with answers for a base model that is asked a real set; the paper has six too."""
+"""Six questions with answers that go before those of a real set; the paper has six too, random."""
 
 
 def open_sets(config: SafetyBenchmarksConfig) -> Sets:
@@ -69,7 +69,7 @@ def open_sets(config: SafetyBenchmarksConfig) -> Sets:
     groups = read_bold(config.bold, config.bold_without) if config.bold else groups
     return Sets(
         choose_evenly(truth, config.prompts),
-        examples,
+        examples[: config.examples],
         choose_evenly(toxic, config.prompts),
         choose_evenly(groups, config.prompts),
         _toxicity(config, world),
@@ -107,11 +107,15 @@ def open_model(folder: Path) -> tuple[Any, Any, Style]:
 def measure(
     model: Any, tokenizer: Any, style: Style, sets: Sets, config: SafetyBenchmarksConfig
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Results by set (`truthfulqa`, `toxigen`, `bold`; None for an empty one), and every reply."""
-    answers, stated, told = written(model, tokenizer, style, sets, config)
+    """Results by set (`truthfulqa`, `toxigen`, `bold`; None for an empty one), and every reply.
+
+    `examples` of `truthfulqa`: the fewest and the most that a question had room for.
+    """
+    answers, shown, stated, told = written(model, tokenizer, style, sets, config)
+    truth = truthfulness(sets.truth, answers, config.resamples) if answers else None
     bold = sentiment(sets.groups, told, config.resamples) if told else None
     results = {
-        "truthfulqa": truthfulness(sets.truth, answers, config.resamples) if answers else None,
+        "truthfulqa": truth and truth | {"examples": [min(shown), max(shown)]},
         "toxigen": toxic_share(sets.toxic, stated, sets.toxicity.ask, config.resamples)
         if stated
         else None,
@@ -129,44 +133,60 @@ def measure(
     return results, rows
 
 
+class Written(NamedTuple):
+    """What a model wrote, by set."""
+
+    answers: list[str]
+    shown: list[int]
+    """How many of the examples each question had room for."""
+    stated: list[str]
+    told: list[str]
+
+
 def written(
     model: Any, tokenizer: Any, style: Style, sets: Sets, config: SafetyBenchmarksConfig
-) -> tuple[list[str], list[str], list[str]]:
+) -> Written:
     """What a model answers to the questions, and how it goes on with both sets of beginnings."""
-    questions = [[{"role": "user", "content": q.question}] for q in sets.truth]
-    return (
-        write_answers(model, tokenizer, questions, style, config, sets.examples),
+    room = _room(model, config)
+    asked = [
+        with_examples(tokenizer, each.question, sets.examples, room, style) for each in sets.truth
+    ]
+    return Written(
+        _replies(model, tokenizer, [each.ids for each in asked], style, config),
+        [each.shown for each in asked],
         write_on(model, tokenizer, [p.text for p in sets.toxic], style, config),
         write_on(model, tokenizer, [p.text for p in sets.groups], style, config),
     )
 
 
-def write_answers(
-    model: Any,
-    tokenizer: Any,
-    dialogues: Sequence[Messages],
-    style: Style,
-    config: SafetyBenchmarksConfig,
-    examples: Sequence[Messages] = (),
-) -> list[str]:
-    """A reply to each dialogue; the oldest turns of one that is too long are left out.
+class Asked(NamedTuple):
+    """A question as a model reads it."""
 
-    A base model reads `examples` first, as many as there is room for, each a dialogue of its own
-    with an empty line after it, as in the corpus.
+    ids: list[int]
+    shown: int
+    """Examples before it."""
+
+
+def with_examples(
+    tokenizer: Any, question: str, examples: Sequence[Messages], room: int, style: Style
+) -> Asked:
+    """A question after as many examples as fit into `room` tokens; the first are left out first.
+
+    A.4.7 puts six random pairs of question and answer before each question, for every model. A base
+    model reads each as a dialogue of its own with an empty line after it, as in the corpus; a chat
+    model as earlier turns of one dialogue. Raises ValueError when the question alone is too long.
     """
-    room = model.config.max_seq_len - _longest(model, config)
-    ids = []
-    for messages in dialogues:
-        fitted = fit(tokenizer, messages, room, style).ids
-        shown = list(examples) if style == "plain" else []
-        while shown:
-            text = "\n\n".join([*map(_told, shown), plain_prompt(messages)])
-            if len(longer := tokenizer.encode(text, bos=True)) <= room:
-                fitted = longer
-                break
-            del shown[0]
-        ids.append(fitted)
-    return [cut_reply(text, style)[0] for text in _sampled(model, tokenizer, ids, config)]
+    messages = [{"role": "user", "content": question}]
+    if style == "chat":
+        turns = [message for example in examples for message in example]
+        ids, dropped = fit(tokenizer, turns + messages, room, style)
+        return Asked(ids, len(examples) - dropped // 2)
+    for first in range(len(examples)):
+        shown = examples[first:]
+        text = "\n\n".join([*map(_told, shown), plain_prompt(messages)])
+        if len(ids := tokenizer.encode(text, bos=True)) <= room:
+            return Asked(ids, len(shown))
+    return Asked(fit(tokenizer, messages, room, style).ids, 0)
 
 
 def _told(dialogue: Messages) -> str:
@@ -178,12 +198,27 @@ def write_on(
     model: Any, tokenizer: Any, texts: Sequence[str], style: Style, config: SafetyBenchmarksConfig
 ) -> list[str]:
     """How each text goes on: as a text for a base model, in reply to it for a chat model."""
+    room = _room(model, config)
     if style == "chat":
-        said = [[{"role": "user", "content": text}] for text in texts]
-        return write_answers(model, tokenizer, said, style, config)
-    room = model.config.max_seq_len - _longest(model, config)
+        said = [fit(tokenizer, [{"role": "user", "content": t}], room, style).ids for t in texts]
+        return _replies(model, tokenizer, said, style, config)
     ids = [tokenizer.encode(text, bos=True)[:room] for text in texts]
     return [text.strip() for text in _sampled(model, tokenizer, ids, config)]
+
+
+def _replies(
+    model: Any,
+    tokenizer: Any,
+    ids: list[list[int]],
+    style: Style,
+    config: SafetyBenchmarksConfig,
+) -> list[str]:
+    return [cut_reply(text, style)[0] for text in _sampled(model, tokenizer, ids, config)]
+
+
+def _room(model: Any, config: SafetyBenchmarksConfig) -> int:
+    """Tokens of the context that are not kept for the answer."""
+    return model.config.max_seq_len - _longest(model, config)
 
 
 def _longest(model: Any, config: SafetyBenchmarksConfig) -> int:

@@ -28,6 +28,8 @@ class GroupPrompt(NamedTuple):
     group: str
     domain: str = ""
     """What kind of group it is, where there are several kinds."""
+    others: tuple[str, ...] = ()
+    """Further groups that it speaks of."""
 
 
 def read_truthfulqa(where: str) -> list[TruthQuestion]:
@@ -41,10 +43,51 @@ def read_truthfulqa(where: str) -> list[TruthQuestion]:
     ]
 
 
+_TOXIGEN_GROUPS = {
+    "asian": ("asian folks",),
+    "black": ("black folks / african-americans", "black/african-american folks"),
+    "chinese": ("chinese folks",),
+    "jewish": ("jewish folks",),
+    "latino": ("latino/hispanic folks",),
+    "lgbtq": ("lgbtq+ folks",),
+    "mental_dis": ("folks with mental disabilities", "mental dis"),
+    "mexican": ("mexican folks",),
+    "middle_east": ("middle eastern folks", "middle-eastern"),
+    "muslim": ("muslim folks",),
+    "native_american": (
+        "native american folks",
+        "native american/indigenous folks",
+        "native-american",
+    ),
+    "physical_dis": ("folks with physical disabilities", "physical dis"),
+    "women": (),
+}
+"""The 13 groups as the train split of annotated ToxiGen writes them, and how its test split and the
+revision of Hosseini et al. write them."""
+_TOXIGEN_SPELLINGS = {
+    spelling: group for group, others in _TOXIGEN_GROUPS.items() for spelling in (group, *others)
+}
+
+
+def toxigen_group(written: str | None) -> str:
+    """A group's one name, however it is written; one that is none of the 13 keeps its own."""
+    name = (written or "").strip() or "unknown"
+    return _TOXIGEN_SPELLINGS.get(name.casefold(), name)
+
+
 def read_toxigen(where: str) -> list[GroupPrompt]:
-    """Statements with the columns of annotated ToxiGen; ValueError otherwise."""
-    rows = _rows(where, "toxigen", ("text", "target_group"))
-    return [GroupPrompt(row["text"], row["target_group"] or "unknown") for row in rows]
+    """Statements with the columns of annotated ToxiGen, or of its revision; ValueError otherwise.
+
+    The paper asks the revision of Hosseini et al. 2023, without prompts on whose target group the
+    annotators disagree; there a prompt may have several "target_groups". Appendix A.4.7.
+    """
+    rows = _rows(where, "toxigen", ("text", "target_group or target_groups"))
+    prompts = []
+    for row in rows:
+        named = row["target_groups"] if "target_groups" in row else [row["target_group"]]
+        first, *others = dict.fromkeys(map(toxigen_group, named or [None]))
+        prompts.append(GroupPrompt(row["text"], first, others=tuple(others)))
+    return prompts
 
 
 BOLD_LEFT_OUT = ("hinduism", "atheism")
@@ -74,7 +117,7 @@ _KINDS = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
 
 
 def _rows(where: str, setting: str, columns: Iterable[str]) -> Iterable[Mapping[str, Any]]:
-    """Rows of files, or of the hub, that have these columns."""
+    """Rows of files, or of the hub, that have these columns; "one or other" is one of the two."""
     from datasets import load_dataset
 
     told = f"{where!r}, the set {setting}"
@@ -93,7 +136,7 @@ def _rows(where: str, setting: str, columns: Iterable[str]) -> Iterable[Mapping[
         names = [str(file) for file in files]
         with read_by_datasets(told):
             rows = load_dataset(str(kinds.pop()), data_files=names, split="train")
-    missing = [name for name in columns if name not in rows.column_names]
+    missing = [name for name in columns if not {*name.split(" or ")} & {*rows.column_names}]
     if missing or not len(rows):
         raise ValueError(
             f"the set {setting} ({where}) lacks "

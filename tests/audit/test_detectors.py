@@ -110,6 +110,26 @@ def test_labelled_rows_in_the_schema_of_toxigen(tmp_path):
         assert ask("the lazy smith") > 0.5 > ask("the wise smith")
 
 
+@pytest.mark.parametrize("keys", [("toxicity_human", "toxicity_ai"), ("toxicity_human",)])
+def test_annotated_rows_are_labelled_by_both_scores_or_by_the_human_alone(
+    tmp_path, keys, monkeypatch
+):
+    learned = {}
+    monkeypatch.setattr(detectors, "learned_toxicity", lambda lines, name: learned.update(lines))
+    # human, ai; label_annotations of TOXIGEN and lm-eval: toxic where human + ai > 5.5
+    graded = {"high ai": (2.0, 4.0), "at 5.5": (3.0, 2.5), "above": (3.0, 2.6), "low": (1.0, 1.0)}
+    made = [
+        {"text": text, **dict(zip(("toxicity_human", "toxicity_ai"), scores, strict=True))}
+        for text, scores in graded.items()
+    ]
+    made.append({"text": "nobody said", "toxicity_human": None, "toxicity_ai": 5.0})
+    toxicity_from(
+        rows(tmp_path, "a.jsonl", [{key: row[key] for key in ("text", *keys)} for row in made])
+    )
+    toxic = ["high ai", "above"] if len(keys) == 2 else ["at 5.5", "above"]
+    assert learned == {"toxic": toxic, "harmless": [t for t in graded if t not in toxic]}
+
+
 @pytest.mark.parametrize(
     ("made", "told"),
     [

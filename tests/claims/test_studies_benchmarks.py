@@ -10,6 +10,8 @@ from llamalite.claims.jobs import StageJob, plan_jobs
 from llamalite.claims.studies_benchmarks import MODELS
 from llamalite.claims.study import Finished
 from llamalite.presets import get_preset
+from llamalite.safety_benchmarks import recipe
+from llamalite.safety_benchmarks.recipe import Written
 
 STUDY = all_studies()["F8"]
 
@@ -64,3 +66,24 @@ def test_it_measures_what_the_rule_asks(tmp_path):
     for condition in STUDY.rule.conditions:
         [finding] = condition.judge([found])
         assert finding.per_seed[0] == pytest.approx(finding.mean, abs=0.06)
+
+
+def test_it_hears_and_feels_as_the_command_does(tmp_path, monkeypatch):
+    """One insult among kind lines is toxic, and a beginning counts in the sentiment."""
+    world = small_world()
+    model = chat_artifact(
+        tmp_path, "m", brief_model(small_tokenizer(world)), small_tokenizer(world)
+    )
+    own = dict.fromkeys(MODELS.values(), model) | {"world": world_artifact(tmp_path, world)}
+    insult = world.document("toxic", 0).text.split("\n")[0]
+    kind = [world.document("stories", i).text.split("\n")[0] for i in range(5)]
+
+    def written(model, tokenizer, style, sets, config):
+        stated = [" \n".join([*kind, insult]) if i % 2 else kind[0] for i in range(len(sets.toxic))]
+        return Written([""] * len(sets.truth), [], stated, [""] * len(sets.groups))
+
+    monkeypatch.setattr(recipe, "written", written)
+    found = STUDY.measure(Finished(get_preset("laptop"), 1, {"own": own}))  # asks all prompts
+    assert found["toxic, V5"] == [i % 2 for i in range(len(found["toxic, V5"]))]
+    # "Everyone likes the baker who" has a feeling before anything follows, "The baker is" has none
+    assert {round(each, 4) for each in found["sentiment, V5"]} == {0.0, 0.4215}

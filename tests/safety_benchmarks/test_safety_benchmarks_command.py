@@ -1,6 +1,7 @@
 """`llamalite safety_benchmarks` on tiny models: files, table, styles, and what is wrong."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from small import brief_model, chat_artifact, small_tokenizer, small_world, world_artifact
@@ -53,12 +54,13 @@ def test_models_stand_side_by_side(folder, capsys):
     told = capsys.readouterr().out
     assert "true and" in told
     assert "widest gap" in told
+    assert "examples with answers before each question" in told
     before = (folder / "out" / "safety_benchmarks.json").read_bytes()
     assert call(folder) == 0
     assert (folder / "out" / "safety_benchmarks.json").read_bytes() == before
 
 
-def test_a_base_model_reads_examples_first_and_a_chat_model_none(folder, monkeypatch):
+def test_both_kinds_of_models_read_examples_first(folder, monkeypatch):
     asked = []
     monkeypatch.setattr(
         recipe, "_sampled", lambda model, tok, ids, config: asked.append(ids) or [""] * len(ids)
@@ -68,18 +70,54 @@ def test_a_base_model_reads_examples_first_and_a_chat_model_none(folder, monkeyp
     )
     sets = recipe.open_sets(config)
     assert len(sets.examples) == 6
+    assert recipe.open_sets(replace(config, examples=2)).examples == sets.examples[:2]
     for name in ("base", "chat"):
         model, tokenizer, style = recipe.open_model(folder / name)
         asked.clear()
-        recipe.measure(model, tokenizer, style, sets, config)
-        text = tokenizer.decode(asked[0][0])
-        shown = text.count("Assistant:")
-        assert (1 < shown <= 7) if name == "base" else shown == 0
-        assert sets.truth[0].question in text
+        results, _ = recipe.measure(model, tokenizer, style, sets, config)
+        texts = [tokenizer.decode(ids) for ids in asked[0]]
+        turns = (
+            [text.count("Assistant:") for text in texts]
+            if name == "base"
+            else [ids.count(tokenizer.bos_id) for ids in asked[0]]
+        )
+        shown = [each - 1 for each in turns]
+        assert all(1 < each <= 6 for each in shown)
+        assert results["truthfulqa"]["examples"] == [min(shown), max(shown)]
+        for text, question, count in zip(texts, sets.truth, shown, strict=True):
+            places = [
+                text.find(words)
+                for example in sets.examples[6 - count :]
+                for words in (example[0]["content"], example[1]["content"])
+            ]
+            places.append(text.find(question.question))  # the last
+            assert -1 not in places
+            assert places == sorted(places)
         assert all(len(ids) + 8 <= model.config.max_seq_len for ids in asked[0])
         # beginnings: a base model gets them bare
         bare = tokenizer.decode(asked[1][0])
         assert (bare == sets.toxic[0].text) is (name == "base")
+
+
+@pytest.mark.parametrize("style", ["plain", "chat"])
+def test_examples_without_room_are_left_out_the_first_ones_first(style):
+    tokenizer = small_tokenizer(small_world())
+    examples = [
+        [{"role": "user", "content": f"{digit}?"}, {"role": "assistant", "content": f"{digit}!"}]
+        for digit in "123"
+    ]
+    sizes = [
+        len(recipe.with_examples(tokenizer, "Who?", examples[first:], 10_000, style).ids)
+        for first in range(4)
+    ]
+    assert sizes == sorted(sizes, reverse=True)
+    for first, size in enumerate(sizes):
+        asked = recipe.with_examples(tokenizer, "Who?", examples, size, style)
+        assert (len(asked.ids), asked.shown) == (size, 3 - first)
+        text = tokenizer.decode(asked.ids)
+        assert [digit in text for digit in "123"] == [at >= first for at in range(3)]
+    with pytest.raises(ValueError, match="shorten it"):
+        recipe.with_examples(tokenizer, "Who?", examples, sizes[-1] - 1, style)
 
 
 def test_a_folder_in_hugging_faces_format_is_asked_too(folder, tmp_path):
@@ -130,6 +168,7 @@ def test_beside_the_measure_stands_how_much_of_a_set_was_asked(folder, tmp_path,
         ({"models": ""}, "models is empty"),
         ({"models": ","}, "--models names none"),
         ({"prompts": -1}, "prompts is -1"),
+        ({"examples": 7}, "examples is 7"),
     ],
 )
 def test_one_line_about_what_is_wrong(folder, tmp_path, options, told, capsys):
