@@ -2,8 +2,8 @@
 
 The paper left out sites known to hold much personal information about private individuals.
 It lists neither the sites nor how they were known.
-Here a site is rich when what the patterns below find on a sample of its pages is dense enough; a
-document of no known site is judged by itself.
+Here a site is rich when what the patterns below find on a sample of its pages is dense enough, and
+goes whole when the sample was large enough to say so; every other document is judged by itself.
 """
 
 from __future__ import annotations
@@ -48,9 +48,12 @@ class PersonalConfig:
     """Pieces that must be found on it besides."""
     survey: int = 2000
     """Documents at the start of the stream that are looked at to know the sites; 0: all."""
+    site_pages: int = 5
+    """Pages of a site that the survey must have seen before the site goes whole: one page of
+    contacts says little of a large host. With fewer, each of its pages is judged by itself."""
 
     def __post_init__(self) -> None:
-        for name in ("density", "pieces", "survey"):
+        for name in ("density", "pieces", "survey", "site_pages"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 0")
 
@@ -83,6 +86,10 @@ class Site(NamedTuple):
         dense = 1000 * self.pieces >= config.density * self.characters
         return config.density > 0 and dense and self.pieces >= max(1, config.pieces)
 
+    def goes_whole(self, config: PersonalConfig) -> bool:
+        """Whether every page of the site goes: it is rich, and enough of it was seen."""
+        return self.documents >= config.site_pages and self.rich(config)
+
 
 def personal_data(text: str) -> Iterator[Found]:
     """Every piece of personal data in a text, in order, none inside another."""
@@ -107,8 +114,11 @@ def survey_sites(documents: Iterable[RawDocument]) -> dict[str, Site]:
 
 
 def personal_fault(document: RawDocument, config: PersonalConfig, sites: dict[str, Site]) -> str:
-    """Why a document goes: its site is rich, or it is itself and its site is not known."""
-    if document.site in sites:
-        return f"site rich in personal data: {document.site}" * sites[document.site].rich(config)
+    """Why a document goes: its site goes whole, or it is rich by itself; empty when it stays.
+
+    A site found clean says nothing for a page of it that is not.
+    """
+    if sites.get(document.site, Site()).goes_whole(config):
+        return f"site rich in personal data: {document.site}"
     page = Site().with_page(document.text)
     return f"rich in personal data: {page.pieces} pieces" if page.rich(config) else ""

@@ -206,7 +206,7 @@ def summary(counts: Counts, sites: Mapping[str, Site], config: CleanConfig) -> d
         "rich_sites": {
             name: site._asdict()
             for name, site in sorted(sites.items())
-            if site.rich(config.rules.personal)
+            if site.goes_whole(config.rules.personal)
         },
         "epochs": [
             row._asdict()

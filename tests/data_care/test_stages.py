@@ -196,13 +196,21 @@ def test_no_text_makes_the_search_go_on_for_ever(piece):
     assert len(list(personal_data(piece * (500_000 // len(piece))))) < 500_000
 
 
+CARD = "The phone number of Ann is 1234. Mail ann@post.example or write to 3 Mill Lane. "
+"""Three pieces of personal data."""
+
+
+def page(text, site, place=""):
+    return RawDocument(text, "web", place, site)
+
+
 def test_a_rich_site_goes_whole_and_an_unknown_page_by_itself():
-    card = "The phone number of Ann is 1234. Mail ann@post.example or write to 3 Mill Lane. "
+    card = CARD
     pages = [
         *[RawDocument(card * 3, "web", f"{n}", "faces.example") for n in range(4)],
         RawDocument(GOOD, "web", "5", "faces.example"),
         *[RawDocument(GOOD, "web", f"{n}", "news.example") for n in range(6, 30)],
-        RawDocument(card, "web", "30", "news.example"),
+        RawDocument(GOOD * 8 + card, "web", "30", "news.example"),
         RawDocument("", "web", "31", "faces.example", "too long", 9),
     ]
     config, sites = PersonalConfig(), survey_sites(pages)
@@ -213,6 +221,26 @@ def test_a_rich_site_goes_whole_and_an_unknown_page_by_itself():
     assert personal_fault(RawDocument(card * 3, "web", "x"), config, sites)
     assert not personal_fault(RawDocument(GOOD * 8 + card, "web", "x", "new.example"), config, {})
     assert not any(personal_fault(page, replace(config, density=0), sites) for page in pages)
+
+
+@pytest.mark.parametrize("clean", [1, 200])
+def test_clean_pages_in_the_survey_exempt_no_later_page(clean):
+    sites = survey_sites(page(GOOD, "host.example") for _ in range(clean))
+    later = page("Mail ann@post.example or call 555-123-4567. " * 40, "host.example")
+    found = personal_fault(later, PersonalConfig(), sites)
+    assert found == "rich in personal data: 80 pieces"
+    assert not personal_fault(page(GOOD, "host.example"), PersonalConfig(), sites)
+
+
+def test_one_page_of_contacts_condemns_no_host():
+    """Four are a chance, five are what the host is; counted without `site_pages` in the code."""
+    later = page(GOOD, "host.example")
+    for seen, gone in {1: False, 4: False, 5: True}.items():
+        sites = survey_sites(page(CARD, "host.example") for _ in range(seen))
+        assert bool(personal_fault(later, PersonalConfig(), sites)) == gone
+        assert personal_fault(page(CARD, "host.example"), PersonalConfig(), sites), "itself it is"
+    sites = survey_sites([page(CARD, "host.example")])
+    assert personal_fault(later, PersonalConfig(site_pages=1), sites)
 
 
 words = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=40).map(" ".join)
