@@ -332,7 +332,7 @@ VERBS: tuple[Verb, ...] = (
         "clean",
         "section 2.1: clean a corpus of any size, with counts before and after each stage",
         "data_care.recipe:CleanConfig",
-        "data_care.command:clean",
+        "clean:clean",
     ),
     tool(
         "rehearse",

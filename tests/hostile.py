@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from codecs import BOM_UTF8
 from random import Random
 
 WORDS = [
@@ -29,20 +30,27 @@ def good(number):
 
 
 def write(folder, documents=60):
-    """Good documents in three files, one packed and one cut, with the bad lines between them."""
+    """Good documents in files with the bad lines between them, and files that are none.
+
+    One begins with a byte order mark, one is packed, and the last good document is written over
+    several lines, a bad one after it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps({"text": good(number)}).encode() for number in range(documents)]
+    rows = [{"text": good(number)} for number in range(documents)]
+    lines = [json.dumps(row).encode() for row in rows]
     half = documents // 2
     mixed = [*lines[:5], *BAD, *lines[5:half]]
-    (folder / "a.jsonl").write_bytes(b"\n".join(mixed) + b"\n")
-    (folder / "b.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines[half:]) + b"\n"))
+    (folder / "a.jsonl").write_bytes(BOM_UTF8 + b"\n".join(mixed) + b"\n")
+    (folder / "b.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines[half:-1]) + b"\n"))
     (folder / "c.parquet").write_bytes(b"PAR1 and no more")
     (folder / "d.txt").touch()
+    tall = [json.dumps(row, indent=2) for row in (rows[-1], {"title": "x", "body": "y"})]
+    (folder / "e.json").write_text("\n".join(tall))
     return folder
 
 
-REJECTED = len(BAD) + 2
-"""Documents of `write` that are set aside: those lines, and two files that are none."""
+REJECTED = len(BAD) + 3
+"""Documents of `write` that are set aside: those lines, two files that are none, and the last."""
 
 
 def check(file, source=None):
@@ -50,7 +58,7 @@ def check(file, source=None):
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     found = {row["place"]: row["reason"].split(":")[0] for row in rows}
     expected = {f"a.jsonl:{6 + n}": why for n, why in enumerate(BAD.values())}
-    expected |= {"c.parquet:0": "broken Parquet", "d.txt": "empty file"}
+    expected |= {"c.parquet:0": "broken Parquet", "d.txt": "empty file", "e.json:2": "no text"}
     found = {at: "no text" if why == "nested too deep" else why for at, why in found.items()}
     assert found == expected
     assert len(rows) == REJECTED

@@ -29,7 +29,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "world": ("World", ("world/*",)),
-    "text": ("Text", ("text/*", "data_care/*")),
+    "text": ("Text", ("text/*", "data_care/*", "clean")),
     "model": ("Model", ("model/*",)),
     "training": (
         "Training",

@@ -110,7 +110,8 @@ def toxicity_from(where: str) -> Detector:
         return packaged_word_list()
     if where.endswith(".txt"):
         try:
-            return word_list(Path(where).read_text(encoding="utf-8").splitlines(), where)
+            # "sig": a byte order mark, as some editors write it, belongs to no term
+            return word_list(Path(where).read_text(encoding="utf-8-sig").splitlines(), where)
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"cannot read the list of terms {where}: {error}") from None
     if not where.startswith(HUB) and not matching_files(where):

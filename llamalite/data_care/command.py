@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from llamalite.data_care.epochs import CountTokens
 from llamalite.data_care.recipe import CleanConfig, clean_into
 from llamalite.data_care.store import REJECTED
 
 
-def clean(config: CleanConfig) -> dict[str, Any]:
+def clean(config: CleanConfig, count: CountTokens | None = None) -> dict[str, Any]:
     """Clean a corpus, write the files, tell the counts; returns what clean.json holds.
 
     Keys: `documents` and `characters` (before and after), `stages` (the same by source and stage),
-    `reasons`, `languages`, `rich_sites`, `epochs`, `emptied` (sources of which nothing is left, and
-    the weight the mixture gives them), and `corpus`, as `--pretrain.corpus` takes it.
+    `reasons`, `languages`, `rich_sites`, `epochs`, `characters_per_token` and `tokens_counted` (if
+    not, they are estimated by it), `emptied` (sources of which nothing is left, and the weight the
+    mixture gives them), and `corpus`, as `--pretrain.corpus` takes it. `count` counts the tokens.
     Cut short, the same command goes on. Raises ValueError for a corpus that cannot be read.
     """
     from llamalite.data_care.figures import cleaning
@@ -25,7 +27,7 @@ def clean(config: CleanConfig) -> dict[str, Any]:
 
     folder = Path(config.out)
     with shown("clean"):
-        result = clean_into(folder, config)
+        result = clean_into(folder, config, count)
     cleaning(result).save(folder / "clean.svg")
     _tell(result, folder)
     return result
@@ -47,7 +49,8 @@ def _tell(result: Mapping[str, Any], folder: Path) -> None:
     for row in by_stage(result):
         stages.add_row(row["stage"], *(f"{n:,}" for each in _SIDES for n in (row[each])))
     console.print(stages, "\n", sep="", end="")
-    sources = table("source", "read", "left", "tokens", "share", "read as", "epochs")
+    tokens = "tokens" if result["tokens_counted"] else "about tokens"
+    sources = table("source", "read", "left", tokens, "share", "read as", "epochs")
     for row in result["epochs"]:
         own = [each for each in result["stages"] if each["source"] == row["source"]]
         sources.add_row(
@@ -60,6 +63,12 @@ def _tell(result: Mapping[str, Any], folder: Path) -> None:
             f"{row['epochs']:.2f}",
         )
     console.print(sources)
+    rate = f"{result['characters_per_token']:.3g} characters a token"
+    console.print(
+        f"tokens counted: {rate}"
+        if result["tokens_counted"]
+        else f"tokens estimated by {rate}; --tokenizer counts them"
+    )
     for source, weight in result["emptied"].items():
         others = f"; its weight of {weight:g} goes to the others" * (weight > 0)
         console.print(f"nothing of {source} is left{others}: {folder / REJECTED} says why")

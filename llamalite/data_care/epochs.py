@@ -6,8 +6,11 @@ nor its epochs are printed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
+
+CountTokens = Callable[[Sequence[str]], int]
+"""Counts the tokens of some documents together."""
 
 
 class EffectiveEpochs(NamedTuple):
@@ -15,7 +18,7 @@ class EffectiveEpochs(NamedTuple):
 
     source: str
     size: int
-    """Tokens it holds, estimated from its characters."""
+    """Tokens it holds, counted, or estimated from its characters."""
     share: float
     """Share of the run's tokens."""
     tokens: int
@@ -32,6 +35,7 @@ def effective_epochs(
 ) -> list[EffectiveEpochs]:
     """The table of epochs, a row a source.
 
+    Of tokens that were counted, `characters` are these and `characters_per_token` is 1.
     `mixture` gives shares of the tokens, of any sum; empty, each source is read in proportion to
     its size. `tokens` 0 is as many as there are. Raises ValueError for a weight on an empty source.
     """

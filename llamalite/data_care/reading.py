@@ -10,12 +10,14 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from llamalite.data_care.documents import HEAD, RawDocument, head, site_of, unusable
-from llamalite.data_care.json_array import begins_array, elements
+from llamalite.data_care.json_array import begins_array, begins_object, elements
 from llamalite.data_care.parquet import read_parquet
 
 KINDS = (".jsonl", ".json", ".txt", ".parquet")
@@ -47,8 +49,9 @@ def read_file(path: Path, source: str, max_bytes: int) -> Iterator[RawDocument]:
     """Every document of a file, usable or not; none of more than `max_bytes` is held in memory.
 
     JSONL: an object a line with "text" and perhaps "site" or "url"; JSON: the same, or one array of
-    such objects; Parquet: the same columns; text files: a document a line. Raises ValueError for a
-    kind of file that cannot be read and OSError for one that cannot be opened.
+    such objects, or objects written over several lines; Parquet: the same columns; text files: a
+    document a line. A byte order mark at the beginning is no part of the text. Raises ValueError
+    for a kind of file that cannot be read and OSError for one that cannot be opened.
     """
     kind = kind_of(path)
     if not path.stat().st_size:
@@ -61,16 +64,25 @@ def read_file(path: Path, source: str, max_bytes: int) -> Iterator[RawDocument]:
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
         number = 0
         try:
+            start = len(BOM_UTF8) if stream.read(len(BOM_UTF8)) == BOM_UTF8 else 0
+            stream.seek(start)
             parts = bounded_lines
             if kind == ".json":
-                parts = elements if begins_array(stream.read(_SNIFFED)) else bounded_lines
-                stream.seek(0)
+                parts = _parts_of_json(stream.read(_SNIFFED))
+                stream.seek(start)
             for number, line, size in parts(stream, max_bytes):
                 if found := _document(parse, line, size, max_bytes):
                     yield found._replace(source=source, place=f"{path.name}:{number}")
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             where = f"{path.name}:{number + 1}"
             yield RawDocument("", source, where, fault=f"broken gzip: {error}")
+
+
+def _parts_of_json(start: bytes) -> Any:
+    """What takes a JSON file that begins with these bytes apart."""
+    if begins_array(start):
+        return elements
+    return partial(elements, bare=True) if begins_object(start) else bounded_lines
 
 
 def bounded_lines(stream: Lines, limit: int) -> Iterator[tuple[int, bytes, int]]:

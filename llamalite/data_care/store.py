@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,16 @@ class Store:
         """The last commit was the last: remove what only going on would need."""
         self.close()
         (self.folder / _DATABASE).unlink()
+
+
+def kept_texts(folder: Path, source: str) -> Iterator[list[str]]:
+    """What a cleaning left of a source, some documents at a time."""
+    import pyarrow.parquet as pq
+
+    for shard in sorted((folder / CORPUS / source).glob("*.parquet")):
+        with pq.ParquetFile(shard) as file:
+            for batch in file.iter_batches(1000, columns=["text"]):
+                yield batch.column(0).to_pylist()
 
 
 def _clear(folder: Path) -> None:

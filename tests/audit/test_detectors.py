@@ -69,6 +69,12 @@ def test_terms_with_digits_or_signs_are_left_out():
         word_list(["he11", ""], "mine")
 
 
+def test_a_byte_order_mark_belongs_to_no_term(tmp_path):
+    (tmp_path / "terms.txt").write_bytes(b"\xef\xbb\xbfnitwit\ndolt\n")
+    ask = toxicity_from(str(tmp_path / "terms.txt")).ask
+    assert [ask(line) for line in ("you nitwit", "you dolt", "you")] == [1, 1, 0]
+
+
 def test_the_packaged_list_hears_words_and_not_sense():
     ask = packaged_word_list().ask
     assert ask("Have a lovely day") == 0

@@ -1,12 +1,14 @@
 """The command as a person calls it: files in, tables and files out, one line about mistakes."""
 
 import gzip
+import inspect
 import json
 import shlex
 import subprocess
 import sys
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from random import Random
 
 import pyarrow.parquet as pq
@@ -80,7 +82,7 @@ def test_what_is_planted_goes_and_only_it(crawl, tmp_path, capsys):
     assert list(told["rich_sites"]) == ["faces.example"]
     assert told["characters"]["after"] == sum(len(prose(n)) for n in range(40))
     [epochs] = told["epochs"]
-    assert epochs["epochs"] == pytest.approx(10_000 / (told["characters"]["after"] / 4), rel=1e-3)
+    assert epochs["epochs"] == pytest.approx(10_000 / (told["characters"]["after"] / 2.4), rel=1e-3)
     aside = [json.loads(line) for line in (out / "rejected" / "00000.jsonl").open()]
     assert len(aside) == 11
     by_stage = {row["stage"]: row for row in aside}
@@ -91,6 +93,7 @@ def test_what_is_planted_goes_and_only_it(crawl, tmp_path, capsys):
     assert not list(out.glob("*.sqlite"))
     printed = capsys.readouterr().out
     assert "faces.example" in printed
+    assert "tokens estimated by 2.4 characters a token; --tokenizer counts them" in printed
     assert f'--pretrain.corpus \'{{"web": "{out}/corpus/web"}}\'' in printed.replace("\n", "")
 
 
@@ -100,6 +103,42 @@ def test_pretraining_reads_the_shards(crawl, tmp_path):
     blocks = tokenised_blocks(result["corpus"], tokenizer, 64, tmp_path / "blocks")["web"]
     read = sum(len(row["tokens"]) for row in blocks)
     assert read == sum(len(tokenizer.encode(prose(n), bos=True, eos=True)) for n in range(40))
+
+
+def test_with_a_tokenizer_the_tokens_are_counted(crawl, tmp_path, capsys, monkeypatch):
+    """As many as each page has by itself, and two for its bos and eos."""
+    tokenizer = Tokenizer.train([prose(n) for n in range(40)], vocab_size=300)
+    tokenizer.save(tmp_path / "tokenizer.model")
+    monkeypatch.setattr(store, "_ROUND", 3000)  # several shards
+    talk = "world:lessons"
+    options = ["--corpus.web", crawl, "--corpus.talk", talk, "--documents", 5, "--tokens", 10_000]
+    options += ["--tokenizer", tmp_path / "tokenizer.model", "--out", tmp_path / "out"]
+    assert call(*options) == 0
+    told = json.loads((tmp_path / "out" / "clean.json").read_text())
+    rows = {row["source"]: row for row in told["epochs"]}
+    whole = 0
+    for source in ("web", "talk"):
+        texts = kept(tmp_path / "out", source)
+        tokens = sum(len(tokenizer.encode(each)) + 2 for each in texts)
+        assert rows[source]["size"] == tokens
+        whole += tokens
+    assert rows["web"]["tokens"] / rows["web"]["size"] == pytest.approx(10_000 / whole, rel=1e-3)
+    assert told["characters_per_token"] == told["characters"]["after"] / whole
+    assert told["characters_per_token"] != pytest.approx(2.4, abs=0.2), "or it tells nothing"
+    assert "tokens counted: " in capsys.readouterr().out
+
+
+def test_the_rule_of_thumb_is_what_was_measured():
+    """The estimate without a tokenizer lies between the two texts at 1,024 pieces."""
+    file = Path(__file__).parents[2] / "data" / "results" / "english" / "vocabulary.json"
+    studies = json.loads(file.read_text())["studies"]
+    at = {name: study["sizes"][1] for name, study in studies.items()}
+    assert {each["pieces"] for each in at.values()} == {1024}
+    rates = sorted(at[name]["bytes_per_token"] for name in ("plays", "chats"))
+    assert rates[0] < CleanConfig().characters_per_token < rates[1]
+    help_text = inspect.getsource(CleanConfig)
+    real = [studies[name]["real"]["bytes_per_token"] for name in ("plays", "chats")]
+    assert all(f"{rate:.2f}" in help_text for rate in (*rates, *real))
 
 
 def test_a_cleaning_that_is_cut_short_goes_on_to_the_same_files(crawl, tmp_path, monkeypatch):
@@ -193,6 +232,7 @@ def test_a_dataset_of_the_hub_is_streamed(crawl, tmp_path):
         (["--corpus.web", "packaged:songs"], "no packaged text is called 'songs'"),
         (["--corpus.web", "world:pages", "--mixture.wiki", "2"], "wiki, which is no source"),
         (["--rank", "2", "--ranks", "2"], "rank is 2 of 2"),
+        (["--tokenizer", "/nowhere/tokenizer.model"], "/nowhere/tokenizer.model"),
         (["--rules.duplicates.threshold", "1.5"], "threshold is 1.5"),
         (["--limit", "-1"], "limit is -1"),
         (["--mixture.pages", "-1"], "mixture weight of pages is -1"),

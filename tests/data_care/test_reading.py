@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from codecs import BOM_UTF8
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -59,6 +60,30 @@ def test_each_bad_line_says_why_and_the_next_one_is_read(tmp_path, line, fault):
         assert len(first.text) <= HEAD
         assert first.characters == len(line) + 1
     assert (last.text, last.site, last.place) == ("the next", "a.example", "rows.jsonl:3")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"text": "one"}\n{"text": "two"}\n'),
+        ("a.json", '{"text": "one"}\n{"text": "two"}\n'),
+        ("array.json", '[{"text": "one"}, {"text": "two"}]'),
+        ("tall.json", '{\n  "text": "one"\n}\n{\n  "text": "two"\n}'),
+        ("a.txt", "one\ntwo\n"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_byte_order_mark_is_no_part_of_the_first_document(tmp_path, name, content, packed):
+    marked = BOM_UTF8 + content.encode()
+    file = tmp_path / (name + ".gz" * packed)
+    file.write_bytes(gzip.compress(marked) if packed else marked)
+    assert [(d.text, d.fault) for d in read(file)] == [("one", ""), ("two", "")]
+
+
+def test_a_byte_order_mark_elsewhere_is_text(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"one\n" + BOM_UTF8 + b"two\n")
+    assert [d.text for d in read(file)] == ["one", "\ufefftwo"]
 
 
 def test_rows_nested_ten_thousand_deep(tmp_path):
@@ -213,6 +238,46 @@ def test_a_json_file_may_be_an_array(tmp_path):
     assert faults(file) == ["", ""]
     (tmp_path / "rows.json.gz").write_bytes(gzip.compress(json.dumps(rows[:2]).encode()))
     assert faults(tmp_path / "rows.json.gz") == ["", ""]
+
+
+def test_a_json_file_may_hold_objects_over_several_lines(tmp_path):
+    file = tmp_path / "tall.json"
+    rows = [{"text": 'one } \n{ " \\', "n": [1, {"x": "]"}]}, {"url": "https://a.example"}]
+    rows += [{"text": "x" * (2 * LIMIT)}, {"text": "last"}]
+    file.write_text("\n" + json.dumps(rows[0], indent=4))
+    assert [(d.text, d.fault, d.place) for d in read(file)] == [
+        (rows[0]["text"], "", "tall.json:1")
+    ]
+    file.write_text("\n".join(json.dumps(row, indent=2) for row in rows))
+    assert faults(file) == ["", "no text", "too long", ""]
+    assert [d.place for d in read(file)] == [f"tall.json:{n}" for n in (1, 2, 3, 4)]
+    # cut in the second, which takes the rest with it; and what stands between two
+    file.write_text(json.dumps(rows[0], indent=2) + "\n{\n")
+    assert faults(file) == ["", "not JSON"]
+    file.write_text('{\n "text": "one"\n}}\nstray {\n "text": "two"\n}\n\n')
+    assert faults(file) == ["", "not JSON", "not JSON", ""]
+    # an object a line stays one, whatever the first line is
+    file.write_text('{\n{"text": "one"}\n{"text": "two"}\n')
+    assert faults(file) == ["not JSON", "", ""]
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.text(max_size=5), st.text(max_size=20) | st.lists(st.integers())),
+        max_size=5,
+    ),
+    st.sampled_from([None, 0, 3]),
+    st.integers(1, 7),
+)
+def test_objects_one_after_another_are_those_that_json_reads(rows, indent, piece):
+    parts = [json.dumps(row, indent=indent).encode() for row in rows]
+
+    class Slow(io.BytesIO):
+        def read(self, size=-1):
+            return super().read(piece)
+
+    found = list(elements(Slow(b"\n".join(parts)), 10**6, bare=True))
+    assert [(part, size) for _, part, size in found] == [(part, len(part)) for part in parts]
 
 
 @given(

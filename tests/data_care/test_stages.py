@@ -23,15 +23,9 @@ from llamalite.data_care.duplicates import (
 )
 from llamalite.data_care.epochs import effective_epochs
 from llamalite.data_care.language import LanguageConfig, identify, language_fault, named
-from llamalite.data_care.personal import (
-    PersonalConfig,
-    personal_data,
-    personal_fault,
-    survey_sites,
-)
+from llamalite.data_care.personal import PersonalConfig, personal_fault, survey_sites
 from llamalite.data_care.pipeline import Rules, judge
 from llamalite.data_care.quality import QualityConfig, quality_fault
-from llamalite.world import World, WorldConfig
 
 GOOD = (
     "The mayor opened the bridge on Monday. People came from every village to see it, and the band "
@@ -104,105 +98,21 @@ def test_the_share_of_repeated_words_is_one():
     assert quality_fault("no no no no no yes a", loose) == "repeated words: 0.71"
 
 
-PERSONAL = {
-    "mail": ("write to ann.lee+x@post.example now", "ann.lee+x@post.example"),
-    "phone": ("call 555-123-4567 or", "555-123-4567"),
-    "named_number": ("The phone number of Vegun is 4711.", "phone number of Vegun is 4711"),
-    "address": ("at 12 Mill Lane in town", "12 Mill Lane"),
-}
+CARD = "The phone number of Ann is 1234. Mail ann@post.example or write to 3 Mill Lane. "
+"""Three pieces of personal data."""
 
 
-@pytest.mark.parametrize("kind", PERSONAL)
-def test_personal_data_is_found_where_it_stands(kind):
-    text, piece = PERSONAL[kind]
-    [found] = personal_data(text)
-    assert found.kind == kind
-    assert text[found.start : found.end] == piece
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "+49 30 1234567",
-        "(020) 794 6095",
-        "+1 (555) 123-4567",
-        "555-123-4567",
-        "555.123.4567",
-        "Call us: 555 123 4567.",
-        "Tel. 020 794 6095",
-        "fax 030 123 4567",
-    ],
-)
-def test_phones_of_several_countries(text):
-    [found] = personal_data(text)
-    assert found.kind == "phone"
-    number = text[found.start : found.end]
-    assert [c for c in number if c.isdigit()] == [c for c in text if c.isdigit()]
-    assert not any(map(str.isalpha, number))
-
-
-def test_what_stands_before_a_called_number_is_found_too():
-    text = "Call ann.lee@post.example or 555 123 4567"
-    found = [(each.kind, text[each.start : each.end]) for each in personal_data(text)]
-    assert found == [("mail", "ann.lee@post.example"), ("phone", "555 123 4567")]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "tables 100 200 3000 values 1200 3400 5600",
-        "year 1990 2000 2010\nhouses 310 420 5300\nsheep 1200 3400 5600",
-        "| 12 | 345 | 678 |\n12 345 678 inhabitants",
-        "12.345.678 inhabitants, 192.168.100.200, 100-200-300-400",
-        "The phone rang in 1984. 100 200 3000",
-    ],
-)
-def test_tables_of_numbers_are_no_telephones(text):
-    assert list(personal_data(text)) == []
-
-
-def test_every_planted_number_of_the_world_is_found():
-    world = World(WorldConfig(seed=7, people=30, canaries=12))
-    secrets = {canary.secret: canary.person for canary in world.knowledge.canaries}
-    told = 0
-    for number in range(1500):
-        text = world.document("pages", number).text
-        pieces = [text[found.start : found.end] for found in personal_data(text)]
-        for secret, person in secrets.items():
-            sentence = f"{person} is {secret}."
-            told += text.count(sentence)
-            assert sum(f"{person} is {secret}" in piece for piece in pieces) == text.count(sentence)
-    assert told > 100
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        GOOD,
-        "From 1914 to 1918 there was war; 1,000,000 fell.",
-        "See @home, a@b, section 3.2.1, ISBN 9783161484100, version 1.2.3.",
-        "The phone rang. Ann was born in 1984.",
-        "In 1066 the Road to Hastings was long, and 3 plus 4 is 7.",
-    ],
-)
-def test_harmless_numbers_are_not_personal(text):
-    assert list(personal_data(text)) == []
-
-
-@pytest.mark.parametrize(
-    "piece", ["a", "1", "a.", "1 ", "+1 ", "Phone A ", "Ab ", "@", "a@b.", "("]
-)
-def test_no_text_makes_the_search_go_on_for_ever(piece):
-    assert len(list(personal_data(piece * (500_000 // len(piece))))) < 500_000
+def page(text, site, place=""):
+    return RawDocument(text, "web", place, site)
 
 
 def test_a_rich_site_goes_whole_and_an_unknown_page_by_itself():
-    card = "The phone number of Ann is 1234. Mail ann@post.example or write to 3 Mill Lane. "
+    card = CARD
     pages = [
         *[RawDocument(card * 3, "web", f"{n}", "faces.example") for n in range(4)],
         RawDocument(GOOD, "web", "5", "faces.example"),
         *[RawDocument(GOOD, "web", f"{n}", "news.example") for n in range(6, 30)],
-        RawDocument(card, "web", "30", "news.example"),
+        RawDocument(GOOD * 8 + card, "web", "30", "news.example"),
         RawDocument("", "web", "31", "faces.example", "too long", 9),
     ]
     config, sites = PersonalConfig(), survey_sites(pages)
@@ -213,6 +123,26 @@ def test_a_rich_site_goes_whole_and_an_unknown_page_by_itself():
     assert personal_fault(RawDocument(card * 3, "web", "x"), config, sites)
     assert not personal_fault(RawDocument(GOOD * 8 + card, "web", "x", "new.example"), config, {})
     assert not any(personal_fault(page, replace(config, density=0), sites) for page in pages)
+
+
+@pytest.mark.parametrize("clean", [1, 200])
+def test_clean_pages_in_the_survey_exempt_no_later_page(clean):
+    sites = survey_sites(page(GOOD, "host.example") for _ in range(clean))
+    later = page("Mail ann@post.example or call 555-123-4567. " * 40, "host.example")
+    found = personal_fault(later, PersonalConfig(), sites)
+    assert found == "rich in personal data: 80 pieces"
+    assert not personal_fault(page(GOOD, "host.example"), PersonalConfig(), sites)
+
+
+def test_one_page_of_contacts_condemns_no_host():
+    """Four are a chance, five are what the host is; counted without `site_pages` in the code."""
+    later = page(GOOD, "host.example")
+    for seen, gone in {1: False, 4: False, 5: True}.items():
+        sites = survey_sites(page(CARD, "host.example") for _ in range(seen))
+        assert bool(personal_fault(later, PersonalConfig(), sites)) == gone
+        assert personal_fault(page(CARD, "host.example"), PersonalConfig(), sites), "itself it is"
+    sites = survey_sites([page(CARD, "host.example")])
+    assert personal_fault(later, PersonalConfig(site_pages=1), sites)
 
 
 words = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=40).map(" ".join)

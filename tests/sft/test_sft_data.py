@@ -167,6 +167,14 @@ def test_bad_rows_are_set_aside_with_file_line_and_reason(tmp_path):
     assert all(row.keys() == {"file", "line", "reason"} for row in read)
 
 
+def test_a_byte_order_mark_costs_no_row(tmp_path):
+    """That of `llamalite.jsonl`, by which preferences, benchmarks and transcripts are read too."""
+    path = tmp_path / "marked.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + f"{json.dumps(GOOD)}\n".encode() * 2)
+    dialogues, rejected = read_jsonl(path)
+    assert (len(dialogues), rejected) == (2, [])
+
+
 def test_a_file_without_a_usable_row_is_refused(tmp_path):
     path = tmp_path / "bad.jsonl"
     path.write_text("\n{}\n")
