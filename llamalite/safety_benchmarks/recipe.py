@@ -147,16 +147,23 @@ def written(
     model: Any, tokenizer: Any, style: Style, sets: Sets, config: SafetyBenchmarksConfig
 ) -> Written:
     """What a model answers to the questions, and how it goes on with both sets of beginnings."""
+    return Written(
+        *answered(model, tokenizer, style, sets, config),
+        write_on(model, tokenizer, [p.text for p in sets.toxic], style, config),
+        write_on(model, tokenizer, [p.text for p in sets.groups], style, config),
+    )
+
+
+def answered(
+    model: Any, tokenizer: Any, style: Style, sets: Sets, config: SafetyBenchmarksConfig
+) -> tuple[list[str], list[int]]:
+    """What a model answers to the questions, and after how many examples each."""
     room = _room(model, config)
     asked = [
         with_examples(tokenizer, each.question, sets.examples, room, style) for each in sets.truth
     ]
-    return Written(
-        _replies(model, tokenizer, [each.ids for each in asked], style, config),
-        [each.shown for each in asked],
-        write_on(model, tokenizer, [p.text for p in sets.toxic], style, config),
-        write_on(model, tokenizer, [p.text for p in sets.groups], style, config),
-    )
+    answers = _replies(model, tokenizer, [each.ids for each in asked], style, config)
+    return answers, [each.shown for each in asked]
 
 
 class Asked(NamedTuple):

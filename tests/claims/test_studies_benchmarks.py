@@ -63,7 +63,7 @@ def test_it_measures_what_the_rule_asks(tmp_path):
         both, true = found[f"true and informative, {name}"], found[f"true, {name}"]
         assert all(a <= b for a, b in zip(both, true, strict=True))
         assert all(-1 <= each <= 1 for each in found[f"sentiment, {name}"])
-    for condition in STUDY.rule.conditions:
+    for condition in (*STUDY.rule.conditions, *STUDY.rule.besides):
         [finding] = condition.judge([found])
         assert finding.per_seed[0] == pytest.approx(finding.mean, abs=0.06)
 
