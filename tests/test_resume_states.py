@@ -45,6 +45,7 @@ def test_a_damaged_resume_state_is_named_and_the_run_stays_as_it_is(tmp_path, da
         check_whole(path)
 
 
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
 @pytest.mark.parametrize("damage", ["cut", "lost", "index", "no index", "rest"])
 def test_a_state_in_shards_lacks_nothing(tmp_path, damage):
     folder = tmp_path / "resume-000000004.ckpt"

@@ -37,6 +37,7 @@ def process(
     """Train; at micro-batch `call` the last process gets the signal `end`, "" for none."""
     join_run(rank, world, port)
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     # the tests end their processes with themselves; here that would forbid a reader of its own
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     multiprocessing.set_start_method("fork", force=True)  # as where nobody is tested
