@@ -25,6 +25,14 @@ align=${ALIGN_NODES:-$(nodes_of sft)}
 : "${nodes:?$settings has no pretrain.parallel.nodes: give NODES}"
 : "${align:?$settings has no sft.parallel.nodes: give ALIGN_NODES}"
 
+# a corpus of one's own is packed by one process too, but within pretrain
+packed=$(awk '/^[^ ]/ { top = $1 } /^  [^ ]/ { part = $1 }
+  top == "pretrain:" && part == "corpus:" && /^    [^ ]/ && !/stream:/ { printf " %s", $1 }' "$settings")
+if [ -n "$packed" ]; then
+  echo "note: one process packs$packed while all $nodes machines of pretrain wait for it;" \
+    "with stream: before each source nothing is packed" >&2
+fi
+
 # world and tokenizer are the work of one process: no cluster should wait for them
 job=$(sbatch --parsable --nodes 1 --ntasks-per-node 1 --gpus-per-node 0 \
   "$here/run.sbatch" "$settings" tokenizer)

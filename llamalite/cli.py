@@ -17,7 +17,7 @@ from jsonargparse import Namespace, set_parsing_settings
 from llamalite import __version__
 from llamalite.pipeline import run_folder, run_one, run_stages, why_stale
 from llamalite.presets import RUNS, RunPreset, get_preset
-from llamalite.processes import is_leader
+from llamalite.processes import Terminated, is_leader
 from llamalite.stages import STAGES, Stage, chain, kinds
 from llamalite.user_errors import Parser, explain, fail
 from llamalite.verbs import Verb, instance, settings_of, tool
@@ -37,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; run the same command again to go on", file=sys.stderr)
         return 130
+    except Terminated as end:
+        print("\nterminated; run the same command again to go on", file=sys.stderr)
+        return int(end.code or 0)
     except BrokenPipeError:  # the reader of a pipe went away, as in `llamalite ledger | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from llamalite.model.config import ModelConfig
+from llamalite.plan_batch import micro_batches
 from llamalite.plan_stages import MACHINES, stage_times
 from llamalite.presets import MODELS, RUNS, get_preset
 
@@ -261,8 +262,8 @@ def choose_layout(config: PlanConfig, model: ModelConfig) -> tuple[int, Layout, 
 def run_plan(config: PlanConfig) -> dict[str, Any]:
     """Everything there is to know before a run, as one JSON-able dict.
 
-    Keys: `parameters`, `kv_bytes_per_token` (16-bit), `gpu_hours`, `tco2eq` (t), `layout`,
-    `bytes_per_device` by part, `fits`, `tokens_per_second`, `days`, `energy_kwh`, `mfu`, ...
+    Keys: `parameters`, `kv_bytes_per_token` (16-bit), `gpu_hours`, `tco2eq` (t), `layout`, `fits`,
+    `bytes_per_device`, `accumulation` (None where there is a `refusal` of `pretrain`), `days`, ...
     Raises ValueError for an unknown preset or an impossible layout.
     """
     asked = config
@@ -281,7 +282,8 @@ def run_plan(config: PlanConfig) -> dict[str, Any]:
     assert config.watts
     parts = memory_by_part(config, model, layout)
     tonnes = carbon_tonnes(gpu_hours, config.watts, config.pue, config.grid_intensity)
-    rank_tokens = config.micro_batch * config.sequence * layout.data_parallel
+    sequence, rows = config.sequence, config.micro_batch
+    accumulation, refusal = micro_batches(config.batch_tokens, sequence, rows, layout.data_parallel)
     return {
         "preset": config.preset if config.model is None else "a shape of your own",
         "model": asdict(model),
@@ -289,9 +291,10 @@ def run_plan(config: PlanConfig) -> dict[str, Any]:
         "kv_bytes_per_token": model.kv_bytes_per_token(),
         "tokens": int(config.tokens),
         "sequence": config.sequence,
-        "steps": config.tokens // config.batch_tokens,
+        "steps": int(config.tokens) // config.batch_tokens,
         "batch_tokens": config.batch_tokens,
-        "accumulation": max(1, round(config.batch_tokens / rank_tokens)),
+        "accumulation": accumulation,
+        "refusal": refusal,
         "flops": flops,
         "gpus": gpus,
         "nodes": math.ceil(gpus / DEVICES_PER_NODE),

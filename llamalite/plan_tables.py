@@ -59,7 +59,11 @@ def plan_tables(plan: Mapping[str, Any]) -> list[Any]:
             f"{layout['replicas']} x {layout['fsdp']} x {layout['tp']}",
             f"replica,fsdp,tp: {plan['layout_is']}",
         ),
-        ("accumulation", f"{plan['accumulation']}", "micro-batches a step"),
+        (
+            ("accumulation", f"{plan['accumulation']}", "micro-batches a step")
+            if plan["refusal"] is None
+            else ("accumulation", "[red]none[/]", f"[red]pretrain refuses: {plan['refusal']}[/]")
+        ),
         ("speed", f"{plan['tokens_per_second']:,.0f} tokens/s", f"MFU {plan['mfu']:.3f} of 6ND"),
         ("GPU hours", _hours(plan["gpu_hours"]), _paper_hours(plan["paper"])),
         ("days", f"{plan['days']:,.4g}", ""),

@@ -298,6 +298,7 @@ def _paper(name: str, lr: float, gpus: int, tensor_parallel: int) -> RunPreset:
         compile="on",
         activation_checkpointing=True,
         checkpoint_seconds=1800.0,
+        keep_checkpoints=2,
     )
     model = MODELS[name]
     small = replace(parallel, data_parallel=64 // tensor_parallel, nodes=8)

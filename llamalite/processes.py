@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -46,6 +47,13 @@ def started() -> tuple[int, int]:
 def is_leader() -> bool:
     """Whether this process is the only one or the first: who prints and writes."""
     return started()[0] == 0
+
+
+class Terminated(SystemExit):
+    """SIGTERM in a training whose last step is saved: all processes end by it, as 128 + 15."""
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)
 
 
 class Share(NamedTuple):
@@ -237,6 +245,11 @@ def joined() -> Iterator[Group]:
     threading.Thread(target=group.watch, name="watch over processes", daemon=True).start()
     try:
         yield group
+    except Terminated as end:
+        group.closing.set()  # nobody has failed
+        if not group.leads:
+            raise SystemExit(end.code) from end
+        raise
     except BaseException as error:
         # whoever was cut off by another's failure is not the one to be heard
         other = group.failure()

@@ -9,10 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import random
-import shutil
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -24,9 +21,8 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from llamalite.disk import writing
-
-CHECKPOINT = "resume-{step:09d}.ckpt"
-_PARTIAL = ".partial"
+from llamalite.processes import Terminated
+from llamalite.resume_states import CHECKPOINT, PARTIAL, discard, keep_newest
 
 
 @runtime_checkable
@@ -107,7 +103,9 @@ class StreamData(LightningDataModule):
     """Feeds a stream to the trainer and remembers, in the checkpoint, where it is.
 
     `make_stream(rank, world)` is called once the processes are known; `count(batch)` says how many
-    items of the loss (tokens, pairs) and how many tokens in all a micro-batch has.
+    items of the loss (tokens, pairs) and how many tokens in all a micro-batch has. Streams of which
+    each process reads its own stand `apart`: a resume state has the places of all, which are
+    brought together as it is saved, and at no other time.
     """
 
     def __init__(
@@ -117,13 +115,19 @@ class StreamData(LightningDataModule):
         micro_batches: int,
         *,
         workers: int = 0,
+        apart: bool = False,
     ) -> None:
         super().__init__()
         if workers not in (0, 1):
             raise ValueError(f"workers is {workers}; a stream is read in order, choose 0 or 1")
         self.make_stream, self.count, self.workers = make_stream, count, workers
-        self.length = micro_batches
+        self.length, self.apart = micro_batches, apart
         self.place: dict[str, Any] | None = None
+        """Where this process's stream stands after the last step done, None before the first."""
+        self.saved: dict[str, Any] | None = None
+        """What the last resume state, written or read, has of it; where the streams stand apart
+        only the first process knows what was written."""
+        self._brought: dict[str, Any] | None = None
 
     def train_dataloader(self) -> StreamData:
         return self
@@ -132,9 +136,10 @@ class StreamData(LightningDataModule):
         return self.length
 
     def __iter__(self) -> Iterator[Micro]:
-        stream = self.make_stream(*self._rank_and_world())
-        if self.place is not None:
-            stream.load_state_dict(self.place)
+        rank, world = self._rank_and_world()
+        stream = self.make_stream(rank, world)
+        if self.saved is not None:
+            stream.load_state_dict(own_part(self.saved, rank, world) if self.apart else self.saved)
         steps = torch.utils.data.DataLoader(
             _Steps(stream),
             batch_size=None,
@@ -168,11 +173,37 @@ class StreamData(LightningDataModule):
         assert self.trainer is not None
         return self.trainer.strategy.root_device.type != "mps"
 
+    def _places_of_all(self) -> dict[str, Any] | None:
+        """The places of all processes, in the first; all of them come here together."""
+        rank, world = self._rank_and_world()
+        found: list[Any] | None = [(rank, self.place)]
+        if world > 1:
+            leads = torch.distributed.get_rank() == 0
+            found = [None] * torch.distributed.get_world_size() if leads else None
+            torch.distributed.gather_object((rank, self.place), found)
+        if found is None:
+            return None
+        return {"parts": [part for _, part in sorted(dict(found).items())]}
+
     def state_dict(self) -> dict[str, Any]:
-        return {"place": self.place}
+        """Called in every process as a state is saved, and twice, for this is the loader too."""
+        if self.place is not self._brought:
+            self.saved = self._places_of_all() if self.apart else self.place
+            self._brought = self.place
+        return {"place": self.saved}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.place = state_dict["place"]
+        self.saved = state_dict["place"]
+
+
+def own_part(state: Mapping[str, Any], rank: int, world: int) -> dict[str, Any]:
+    """One process's place among those of all; ValueError where there are others than now."""
+    if len(state["parts"]) != world:
+        raise ValueError(
+            f"the stream was read by {len(state['parts'])} processes and now by {world}; "
+            "go on with as many as before, or start the run afresh"
+        )
+    return state["parts"][rank]
 
 
 def planned_data(
@@ -190,16 +221,19 @@ class ResumeCheckpoint(Callback):
     """Writes the whole training state every so often; a kill leaves the last one whole.
 
     The state is weights, optimizer, schedule, loops, random generators and the place in the data.
-    It is written beside its final name and renamed; older ones go only after that.
+    It is written beside its final name and renamed; of older ones `keep` - 1 stay, the others go
+    only after that.
     """
 
-    def __init__(self, folder: Path, seconds: float, steps: int) -> None:
-        self.folder, self.seconds, self.steps = folder, seconds, steps
+    def __init__(self, folder: Path, seconds: float, steps: int, keep: int = 1) -> None:
+        self.folder, self.seconds, self.steps, self.keep = folder, seconds, steps, keep
         self.saved_at = time.monotonic()
         self.saved_step = -1
         self.began: int | None = None
         self.stopping = False
-        """Whether to end after the step at work, as `llamalite.stopping` asks."""
+        """Whether to end after the step at work for Ctrl-C, as `llamalite.stopping` asks."""
+        self.terminating = False
+        """The same for SIGTERM: as soon as one process is asked all end."""
         self.random: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -214,11 +248,12 @@ class ResumeCheckpoint(Callback):
         due = self.steps and step % self.steps == 0
         late = self.seconds and time.monotonic() - self.saved_at >= self.seconds
         stopping = self.stopping  # once: it may be asked for between here and there
-        # the clocks of several processes differ, and saving is a joint act
-        if trainer.world_size > 1:
-            late = trainer.strategy.broadcast(late)
-        if due or late or stopping:
+        # clocks differ, a signal comes where it will, and saving is a joint act
+        late, terminating = anywhere(trainer, late, self.terminating)
+        if due or late or stopping or terminating:
             self.save(trainer)
+        if terminating:
+            raise Terminated
         if stopping:
             raise KeyboardInterrupt
 
@@ -227,9 +262,9 @@ class ResumeCheckpoint(Callback):
         return self.began is not None and trainer.global_step not in (self.began, self.saved_step)
 
     def save(self, trainer: Trainer) -> None:
-        """Write the state of the step just done and drop the earlier ones."""
+        """Write the state of the step just done and drop those that are not kept."""
         final = self.folder / CHECKPOINT.format(step=trainer.global_step)
-        partial = final.with_name(final.name + _PARTIAL)
+        partial = final.with_name(final.name + PARTIAL)
         if trainer.is_global_zero:
             discard(partial)
         trainer.strategy.barrier()
@@ -241,9 +276,7 @@ class ResumeCheckpoint(Callback):
                 logger.save()
             discard(final)
             partial.rename(final)
-            for old in self.folder.glob("resume-*"):
-                if old != final:
-                    discard(old)
+            keep_newest(final, self.keep)
         trainer.strategy.barrier()
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
 
@@ -262,41 +295,14 @@ class ResumeCheckpoint(Callback):
         self.random = state_dict["random"]
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole resume state in a folder; half-written ones are removed."""
-    if not folder.is_dir():
-        return None
-    for left in folder.glob(f"resume-*{_PARTIAL}") if rank_zero_only.rank == 0 else ():
-        discard(left)
-    return max(folder.glob("resume-*.ckpt"), default=None)
-
-
-def check_whole(checkpoint: Path) -> None:
-    """ValueError that names a resume state of one file whose bytes are not those written."""
-    if checkpoint.is_dir():
-        return  # of many processes: torch's own reader looks at the parts
-    try:
-        with zipfile.ZipFile(checkpoint) as parts:
-            whole = parts.testzip() is None
-    except (zipfile.BadZipFile, EOFError, zlib.error):
-        whole = False
-    if not whole:
-        raise ValueError(
-            f"{checkpoint} is damaged; remove it, and the stage begins again from its start"
-        )
-
-
-def checkpoint_step(path: Path) -> int:
-    """The optimizer step after which a resume state was written, from its name."""
-    return int(path.stem.split("-")[1])
-
-
-def discard(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def anywhere(trainer: Trainer, *asked: Any) -> list[bool]:
+    """For each question whether one process at least says yes; all of them come here together."""
+    if trainer.world_size == 1:
+        return [bool(answer) for answer in asked]
+    answers = torch.tensor([float(bool(answer)) for answer in asked])
+    answers = answers.to(trainer.strategy.root_device)
+    torch.distributed.all_reduce(answers, torch.distributed.ReduceOp.MAX)
+    return [answer > 0 for answer in answers.tolist()]
 
 
 def random_state() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Ctrl-C while a model is trained: the step at work is finished and kept, and the program ends.
+"""Ctrl-C or SIGTERM while a model is trained: the step at work is finished and kept, then all ends.
 
 Not in the paper.
 """
@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from llamalite.resume import ResumeCheckpoint
+from llamalite.processes import Terminated, is_leader
+from llamalite.resume import ResumeCheckpoint, anywhere
 
 _SOON = "\nstopping after this step; Ctrl-C again stops at once\n"
+_TERMINATING = "\nSIGTERM: ending after this step, which is saved\n"
 
 
 @contextmanager
@@ -37,6 +39,8 @@ def interruptible(trainer: Any, saver: ResumeCheckpoint, *, tells: bool = True) 
         yield
         if saver.stopping:
             raise KeyboardInterrupt  # it came after the last step, which is saved
+    except Terminated:
+        raise
     except SystemExit:
         # Lightning leaves the program by itself, deaf to Ctrl-C from then on: the command line
         # could not say how to go on, and a notebook would lose its kernel
@@ -64,5 +68,50 @@ def _after_the_step(
         saver.stopping = True
         if tells:  # not by print, in the midst of whose work this may be
             os.write(2, _SOON.encode())
+
+    return hear
+
+
+@contextmanager
+def terminable(trainer: Any, saver: ResumeCheckpoint, *, tells: bool = True) -> Iterator[None]:
+    """SIGTERM is `Terminated` in all processes of a training, after the last step has been saved.
+
+    SLURM sends it to all processes of a job ahead of the end of its time or where it must make room
+    (`launch/run.sbatch`). It is enough that one hears it: after every step they ask one another
+    (`llamalite.resume.anywhere`), so that all save the same step and none waits for one that has
+    left. Hearing it again changes nothing. A single process with nothing new to save ends at once.
+    A process that is waiting for a dead one hears nothing: the watch over the processes ends it, or
+    SIGKILL. Outside the main thread, or under somebody else's handler, all stays as it was.
+    """
+    heard = signal.getsignal(signal.SIGTERM)
+    ours = threading.current_thread() is threading.main_thread() and heard is signal.SIG_DFL
+    if ours:
+        # Lightning's own answer is a joint act out of the handler: processes that are told at
+        # different places, or of which only some are told, would wait for one another for ever
+        trainer._signal_connector._sigterm_notifier_fn = lambda *_: None
+        signal.signal(signal.SIGTERM, _end_after_the_step(trainer, saver, tells))
+    try:
+        yield
+        if any(anywhere(trainer, saver.terminating)):
+            raise Terminated  # it came after the last step, which is saved
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, heard)
+
+
+def _end_after_the_step(
+    trainer: Any, saver: ResumeCheckpoint, tells: bool
+) -> Callable[[int, Any], None]:
+    """What hears SIGTERM: asks the saver to save and end."""
+    own = os.getpid()
+
+    def hear(number: int, frame: Any) -> None:
+        if os.getpid() != own or saver.terminating:
+            return
+        if trainer.world_size == 1 and not saver.ahead_of_disk(trainer):
+            raise Terminated
+        saver.terminating = True
+        if tells and is_leader():
+            os.write(2, _TERMINATING.encode())
 
     return hear

@@ -30,11 +30,9 @@ from llamalite.resume import (
     Micro,
     ResumeCheckpoint,
     StreamData,
-    check_whole,
-    checkpoint_step,
-    latest_checkpoint,
 )
-from llamalite.stopping import interruptible
+from llamalite.resume_states import checkpoint_step, whole_checkpoint
+from llamalite.stopping import interruptible, terminable
 from llamalite.training_bar import Bar, Lines
 from llamalite.training_config import OptimizerConfig, ParallelConfig
 
@@ -233,6 +231,7 @@ def make_trainer(
     work: Path,
     steps: int,
     parallel_config: ParallelConfig,
+    done: int = 0,
     accumulation: int = 1,
     name: str = "train",
     metrics_file: Path | None = None,
@@ -241,17 +240,19 @@ def make_trainer(
     """A Lightning Trainer with the bar, CSV and TensorBoard logs and the resume state in `work`.
 
     `metrics_file` defaults to `work/metrics.csv`; TensorBoard's files stand in `work/tensorboard`.
-    Rows that an interrupted run logged after its last resume state are dropped.
+    Rows that an interrupted run logged after the step `done`, from which this one goes on, are
+    dropped.
     """
     work.mkdir(parents=True, exist_ok=True)
-    checkpoint = latest_checkpoint(work)
-    done = checkpoint_step(checkpoint) if checkpoint else 0
     every = max(1, min(steps // 200, LOG_AT_LEAST_EVERY))
     log = StepLog(every, processes=parallel_config.data_parallel)
     callbacks: list[Callback] = [
         log,
         ResumeCheckpoint(
-            work, parallel_config.checkpoint_seconds, parallel_config.checkpoint_steps
+            work,
+            parallel_config.checkpoint_seconds,
+            parallel_config.checkpoint_steps,
+            parallel_config.keep_checkpoints,
         ),
         Bar(name) if progress else Lines(lambda: log.shown),
     ]
@@ -290,17 +291,27 @@ def fit(
 
     Afterwards `llamalite.parallel.full_weights(module.model)` has the weights. Returns the last
     logged row with `steps`, `seconds` and `tokens_per_second` of this call (compiling included)
-    and `resumed_at`, the step it went on from. Raises KeyboardInterrupt when stopped by Ctrl-C,
-    after which the same call goes on from the last step (see `llamalite.stopping`). `progress`
+    and `resumed_at`, the step it went on from. Raises KeyboardInterrupt when stopped by Ctrl-C and
+    `llamalite.processes.Terminated` by SIGTERM, after which the same call goes on from the last
+    step (see `llamalite.stopping`). A damaged resume state is named and the one before it taken
+    where there is one, else it is a ValueError. `progress`
     says where it goes on, and shows a bar in a terminal or notebook; where there is none, whoever
     listens is told of every step (`llamalite.progress`).
     """
     console = Console(highlight=False)
+
+    def say(text: str) -> None:
+        if is_leader():
+            console.print(text, markup=False, soft_wrap=True)
+
+    checkpoint = whole_checkpoint(work, say)
+    resumed_at = checkpoint_step(checkpoint) if checkpoint else 0
     watched = progress and (console.is_terminal or console.is_jupyter)
     trainer: Any = make_trainer(
         work=work,
         steps=module.steps,
         parallel_config=module.parallel,
+        done=resumed_at,
         accumulation=accumulation,
         name=name,
         metrics_file=metrics_file,
@@ -308,17 +319,14 @@ def fit(
     )
     log = next(c for c in trainer.callbacks if isinstance(c, StepLog))
     saver = next(c for c in trainer.callbacks if isinstance(c, ResumeCheckpoint))
-    checkpoint = latest_checkpoint(work)
-    if checkpoint is not None:
-        check_whole(checkpoint)
-    resumed_at = checkpoint_step(checkpoint) if checkpoint else 0
-    if progress and 0 < resumed_at < module.steps and is_leader():
-        console.print(f"{name}: going on from step {resumed_at} of {module.steps}", markup=False)
+    if progress and 0 < resumed_at < module.steps:
+        say(f"{name}: going on from step {resumed_at} of {module.steps}")
     started = time.monotonic()
     with (
         quiet(),
         parallel.readable(checkpoint, module) as readable,
         interruptible(trainer, saver, tells=progress),
+        terminable(trainer, saver, tells=progress),
         heard_by(None) if watched else nullcontext(),  # there is room for one bar
     ):
         trainer.fit(module, datamodule=data, ckpt_path=readable, weights_only=True)

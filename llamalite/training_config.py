@@ -77,9 +77,12 @@ class ParallelConfig:
     """Longest work lost to an interruption, in seconds of training."""
     checkpoint_steps: int = 0
     """Also write the resume state every so many optimizer steps; 0 leaves it to the clock."""
+    keep_checkpoints: int = 1
+    """Newest resume states kept of a stage; from 2 on a damaged one costs the work since the one
+    before it, and not the stage's."""
 
     def __post_init__(self) -> None:
-        for name in ("data_parallel", "tensor_parallel", "nodes"):
+        for name in ("data_parallel", "tensor_parallel", "nodes", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.processes % self.nodes:

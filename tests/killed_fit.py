@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 import time
 from pathlib import Path
 
@@ -35,10 +36,25 @@ def make(step):
     return [torch.randn(4, 8, generator=generator) for _ in range(3)]
 
 
-def main(work: Path, *, progress: bool = False) -> None:
+def told_to_end(work: Path, step: int, times: int) -> None:
+    """`main`, where SIGTERM comes so many times within a step, counted from 0."""
+    global make
+    plain = make
+
+    def make(at):
+        for _ in range(times if at == step else 0):
+            signal.raise_signal(signal.SIGTERM)
+        return plain(at)
+
+    main(work)
+
+
+def main(work: Path, *, progress: bool = False, keep: int = 1) -> None:
     """Train in `work`, and leave there the hash of the weights."""
     torch.set_num_threads(1)
-    parallel = ParallelConfig(accelerator="cpu", compile="off", checkpoint_steps=3)
+    parallel = ParallelConfig(
+        accelerator="cpu", compile="off", checkpoint_steps=3, keep_checkpoints=keep
+    )
     module = Noisy(build, OptimizerConfig(lr=0.01), STEPS, parallel=parallel)
     data = StreamData(lambda r, w: IndexedSteps(make, STEPS), lambda b: (4, 4), 3 * STEPS)
     fit(module, data, work=work, accumulation=3, progress=progress)

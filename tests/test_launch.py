@@ -34,7 +34,13 @@ def settings(tmp_path_factory):
 
 
 @pytest.fixture
-def launch(tmp_path):
+def said():
+    """What the launch files have said beside their work, one after another."""
+    return []
+
+
+@pytest.fixture
+def launch(tmp_path, said):
     """Run a launch file where the launchers only note what they are asked to do."""
     tools = tmp_path / "bin"
     tools.mkdir()
@@ -69,6 +75,7 @@ def launch(tmp_path):
             timeout=120,
         )
         assert done.returncode == 0, done.stderr
+        said.append(done.stderr)
         return [json.loads(line) for line in record.read_text().splitlines()]
 
     return run
@@ -150,6 +157,16 @@ def test_submit_reads_the_machines_from_the_settings_and_may_be_told_others(laun
     assert nodes_asked(told) == ["1", "3", "2"]
 
 
+@pytest.mark.parametrize(
+    ("where", "notes"), [("hub:a/b", "packs own: while all 32 machines"), ("stream:hub:a/b", "")]
+)
+def test_submit_says_what_the_machines_will_wait_for(launch, said, tmp_path, where, notes):
+    options = ["--pretrain.corpus.own", where, "--pretrain.mixture.own", "1.0"]
+    launch("submit.sh", "7b", str(print_settings(tmp_path / "mine.yaml", "7b", *options)))
+    assert notes in said[0]
+    assert bool(notes) == bool(said[0])
+
+
 def test_submit_refuses_settings_of_another_preset(settings):
     call = ["bash", str(LAUNCH / "submit.sh"), "7b", str(settings)]
     done = subprocess.run(call, capture_output=True, text=True)
@@ -161,6 +178,8 @@ def test_every_directive_of_the_sbatch_file_is_a_long_option():
     lines = re.findall(r"^#SBATCH (.*)$", (LAUNCH / "run.sbatch").read_text(), re.MULTILINE)
     assert len(lines) >= 8
     assert all(re.fullmatch(r"--[a-z-]+(=\S+)?", line) for line in lines)
+    # to the steps (a "B:" before it would tell the batch shell alone), before the time is up
+    assert "--signal=TERM@300" in lines
 
 
 @pytest.mark.parametrize("file", ["run.sbatch", "torchrun.sh", "submit.sh"])

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,7 @@ from llamalite.plan import (
 )
 from llamalite.plan_stages import ORDINARY_KINDS, stage_times
 from llamalite.plan_tables import print_plan
-from llamalite.presets import MODELS, get_preset
+from llamalite.presets import MODELS, RUNS, get_preset
 from llamalite.stages import kinds
 from llamalite.world import KINDS
 
@@ -121,6 +122,45 @@ def test_more_devices_change_days_but_not_energy():
     assert few["days"] == pytest.approx(140.0)  # 1,720,320 / 512 / 24
     assert few["days"] == pytest.approx(4 * many["days"])
     assert few["energy_kwh"] == many["energy_kwh"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "steps"),
+    # batches of 4,194,304 in them, by long division
+    [(1e12, 238_418), (2e12, 476_837), (4_194_304, 1), (8_388_607, 1)],
+)
+def test_steps_are_whole_batches(tokens, steps, capsys):
+    found = run_plan(PlanConfig(preset="7b", gpus=8, tokens=tokens))["steps"]
+    assert (found, type(found)) == (steps, int)
+    print_plan(PlanConfig(preset="7b", gpus=8, tokens=tokens))
+    assert f" {steps:,} steps of 4,194,304" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("gpus", "parts"), [(4096, 4096), (3, 1023)])
+def test_what_pretrain_would_refuse_is_said_in_its_words(gpus, parts, capsys):
+    plan = run_plan(PlanConfig(preset="7b", gpus=gpus))
+    assert plan["accumulation"] is None
+    wanted = get_preset("7b").pretrain
+    machine = replace(wanted.parallel, data_parallel=gpus, nodes=1)
+    with pytest.raises(ValueError, match=f"batch_size 1024 does not divide into {parts}") as said:
+        replace(wanted, parallel=machine, accumulation=parts // gpus)
+    assert plan["refusal"] == str(said.value)
+    print_plan(PlanConfig(preset="7b", gpus=gpus))
+    assert "pretrain refuses" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_batch_that_divides_is_what_pretrain_takes():
+    # 1024 sequences over 256 ranks of two at once: 2 micro-batches; three at once do not go
+    two, three = (run_plan(PlanConfig(preset="7b", gpus=256, micro_batch=n)) for n in (2, 3))
+    assert (two["accumulation"], two["refusal"]) == (2, None)
+    assert three["refusal"] == (
+        "each of 256 ranks has 4 sequences at once and not 3; choose micro_batch 4"
+    )
+    odd = run_plan(PlanConfig(preset="7b", sequence=3000))
+    assert odd["refusal"] == "batch_tokens 4,194,304 is no multiple of sequence 3,000"
+    for name in RUNS:
+        plan, own = run_plan(PlanConfig(preset=name)), get_preset(name).pretrain
+        assert (plan["accumulation"], plan["refusal"]) == (own.accumulation, None)
 
 
 TINY = ModelConfig(

@@ -22,8 +22,6 @@ from llamalite.resume import (
     IndexedSteps,
     MetricsTable,
     StreamData,
-    check_whole,
-    latest_checkpoint,
     random_state,
     set_random_state,
 )
@@ -351,33 +349,6 @@ def test_metrics_table_drops_rows_after_the_checkpoint(tmp_path):
     assert path.read_text().split() == ["step,loss", "1,0.5", "2,1.0", "3,9.0"]
     MetricsTable(path)
     assert not path.exists()
-
-
-def test_half_written_states_are_removed_and_the_newest_whole_one_is_taken(tmp_path):
-    for name in ("resume-000000004.ckpt", "resume-000000010.ckpt", "resume-000000012.ckpt.partial"):
-        (tmp_path / name).touch()
-    newest = latest_checkpoint(tmp_path)
-    assert newest is not None
-    assert newest.name == "resume-000000010.ckpt"
-    assert not list(tmp_path.glob("*.partial"))
-    assert latest_checkpoint(tmp_path / "missing") is None
-
-
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
-def test_a_damaged_resume_state_is_named_and_the_run_stays_as_it_is(tmp_path, damage):
-    path = tmp_path / "resume-000000004.ckpt"
-    torch.save({"weights": torch.arange(5000)}, path)
-    check_whole(path)
-    whole = bytearray(path.read_bytes())
-    if damage == "truncated":
-        path.write_bytes(whole[: len(whole) // 2])
-    elif damage == "flipped":
-        whole[len(whole) // 2] ^= 255
-        path.write_bytes(whole)
-    else:
-        path.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"resume-000000004\.ckpt is damaged; remove it"):
-        check_whole(path)
 
 
 # --- machine ------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "training": (
         "Training",
         (
-            *("training", "held_out", "resume", "stopping", "parallel", "rehearsal"),
+            *("training", "held_out", "resume*", "stopping", "parallel", "rehearsal"),
             *("training_bar", "pretraining/*", "sft/*", "prose/*"),
         ),
     ),

@@ -34,6 +34,7 @@ _RUN_SOURCES = (
     "training_config.py",
     "parallel.py",
     "resume.py",
+    "resume_states.py",
 )
 _ROUND_SOURCES = (
     *_RUN_SOURCES,
@@ -62,7 +63,7 @@ _MEASURE_SOURCES = (
     *_ROUND_SOURCES,
     *("ablations", "audit", "contamination", "general_reward", "real_models"),
     "safety_benchmarks",
-    *("claims", "plan.py", "plan_stages.py", "presets.py", "stages.py", "prose"),
+    *("claims", "plan.py", "plan_batch.py", "plan_stages.py", "presets.py", "stages.py", "prose"),
 )
 
 

@@ -286,8 +286,9 @@ class Iterations:
             weights = parallel.full_weights(self.module.model.policy.transformer)
             if self.rank == 0 and weights:
                 write_safetensors(self.best_file(iteration), weights)
-                for old in sorted(self.work.glob("best-*.safetensors"))[:-2]:
-                    old.unlink()  # two: a resume state may know only of the one before
+                known = 1 + self.module.parallel.keep_checkpoints
+                for old in sorted(self.work.glob("best-*.safetensors"))[:-known]:
+                    old.unlink()  # each resume state may know only of the one before
 
     def finish(self) -> None:
         """Measure the last policy too, unless the run was stopped early."""

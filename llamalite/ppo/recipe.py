@@ -197,8 +197,8 @@ def tune(
     )
     if not made:  # killed after its last step: there was nothing left to draw from the stream
         made.append(stream(*data._rank_and_world()))
-        assert data.place is not None
-        made[-1].load_state_dict(data.place)
+        assert data.saved is not None
+        made[-1].load_state_dict(data.saved)
         made[-1].finish()
     iterations = made[-1]
     report |= {

@@ -18,7 +18,7 @@ import torch
 from llamalite.data_care.rejected import FILE, Rejects
 from llamalite.disk import write_json
 from llamalite.own_files import reading
-from llamalite.resume import discard
+from llamalite.resume_states import discard
 from llamalite.text.files import learned_and_kept, open_source
 from llamalite.text.packing import FirstFit, PackedRow
 from llamalite.text.tokenizer import Tokenizer

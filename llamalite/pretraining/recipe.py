@@ -88,7 +88,7 @@ def pretrain(
     """Train a model; returns its module and a report with the table of what was read.
 
     The report's `held_out` is the course of the loss on documents kept from training, every source
-    that is read alike.
+    that is read alike. What was read of streams is in the first process's report alone.
     `corpus` is read unless the config names one of its own, and may then be None; the report's
     `rejected` is how many documents of that one could not be used, and they go to `rejected_file`.
     Raises ValueError when the tokenizer does not fit the model, or the mixture not the corpus.
@@ -110,7 +110,7 @@ def pretrain(
             return StreamedRows(reader(rank, world), mixture, config, rank, world)
         return RowStream(reader(), mixture, config, rank, world)
 
-    data = StreamData(stream, count, config.steps * config.accumulation)
+    data = StreamData(stream, count, config.steps * config.accumulation, apart=streamed)
     kind = UnmaskedPretrainingModule if config.attend_across_documents else PretrainingModule
     module = kind(
         lambda: Transformer(config.model),
@@ -131,11 +131,11 @@ def pretrain(
         metrics_file=metrics_file,
         progress=progress,
     )
-    assert data.place is not None
-    read.load_state_dict(read_in_all(data.place) if streamed else data.place["mixture"])
-    report["mixture"] = [row._asdict() for row in read.epochs()]
-    if config.corpus:
-        report["rejected"] = _set_aside(config, work, data.place, rejected_file)
+    if data.saved is not None:
+        read.load_state_dict(read_in_all(data.saved) if streamed else data.saved["mixture"])
+        report["mixture"] = [row._asdict() for row in read.epochs()]
+        if config.corpus:
+            report["rejected"] = _set_aside(config, work, data.saved, rejected_file)
     report["parameters"] = config.model.n_parameters
     report["held_out"] = [{"step": step, **found} for step, found in sorted(module.course.items())]
     if module.course:

@@ -2,8 +2,9 @@
 
 Where all sources are named `stream:...`, nothing is tokenised beforehand or kept. The mixture is
 drawn by tokens as always (`llamalite.pretraining.mixture`), but each process draws for itself, from
-its own part of each stream. The state of a run holds the place of every process, so that a run
-that was stopped goes on where it was, with as many processes as before.
+its own part of each stream. A step's place is the process's own; a resume state holds those of all
+(`llamalite.resume.StreamData`), so that a run that was stopped goes on where it was, with as many
+processes as before.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from llamalite.data_care.documents import RawDocument
 from llamalite.data_care.rejected import RejectsInPlace
@@ -135,26 +134,9 @@ class StreamedRows(RowStream):
     def own(self, rows: list[Any]) -> list[Any]:
         return rows
 
-    def state_dict(self) -> dict[str, Any]:
-        """The places of all processes, for the leader alone writes them down."""
-        state = (self.rank, super().state_dict())
-        found: list[Any] = [state]
-        if self.world > 1:
-            found = [None] * torch.distributed.get_world_size()
-            torch.distributed.all_gather_object(found, state)
-        return {"parts": [part for _, part in sorted(dict(found).items())]}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if len(state["parts"]) != self.world:
-            raise ValueError(
-                f"the stream was read by {len(state['parts'])} processes and now by {self.world}; "
-                "go on with as many as before, or start the run afresh"
-            )
-        super().load_state_dict(own_part(state, self.rank))
-
 
 def read_in_all(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """What all processes have read, as the state of one `Mixture`."""
+    """What all processes have read, of their places, as the state of one `Mixture`."""
     mixtures = [part["mixture"] for part in state["parts"]]
     return {
         unit: {source: sum(each[unit][source] for each in mixtures) for source in mixtures[0][unit]}
@@ -165,8 +147,3 @@ def read_in_all(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 def rejected_in_all(state: Mapping[str, Any]) -> int:
     """Documents that all processes have set aside."""
     return sum(part["reader"]["rejects"]["count"] for part in state["parts"])
-
-
-def own_part(state: Mapping[str, Any], rank: int) -> dict[str, Any]:
-    """One process's place out of the state of `StreamedRows`."""
-    return state["parts"][rank]

@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -237,6 +238,24 @@ def test_a_killed_process_takes_the_others_with_it(begun, victim):
     codes = [code for code, *_ in run.ends()]
     assert codes[victim] == -9
     assert codes[1 - victim] not in (0, -9)
+
+
+def test_sigterm_in_one_of_two_ends_both_with_the_step_at_work_saved(begun):
+    arguments = ["pretrain", *SETTINGS[:2], *PRETRAIN, "--out", str(begun)]
+    arguments += ["--pretrain.tokens", str(4000 * 8 * 128)]
+    arguments += ["--pretrain.parallel.data_parallel", "2"]
+    arguments += ["--pretrain.parallel.checkpoint_steps", "1000"]
+    run = Processes(2, arguments, "srun")
+    draft = begun / "ci-seed0" / "pretrain.partial"
+    deadline = time.monotonic() + PATIENCE
+    while not (draft / "metrics.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)  # there is a row after the first step
+    os.kill(run.all[1].pid, signal.SIGTERM)
+    (code, _, err), (other, _, silence) = run.ends()
+    assert (code, other) == (143, 143), err
+    assert err.splitlines()[-1] == "terminated; run the same command again to go on"
+    assert "error" not in err + silence
+    assert 1 <= newest_step(draft / "work") < 1000
 
 
 def test_another_number_of_processes_than_set_up_is_refused_at_once(begun):

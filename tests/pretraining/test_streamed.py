@@ -2,13 +2,11 @@
 
 import io
 import json
-import multiprocessing
 from dataclasses import replace
 
 import pytest
 import torch
-from made_up import Corpus, train_tokenizer
-from test_recipe import CONFIG, FOLDERS, weights_after
+from test_recipe import CONFIG, weights_after
 
 from llamalite.data_care.streams import documents
 from llamalite.own_files import LostConnectionError, went_away
@@ -21,6 +19,7 @@ from llamalite.pretraining.streamed import (
     is_streamed,
     open_parts,
 )
+from llamalite.resume import own_part
 
 
 @pytest.fixture
@@ -95,7 +94,7 @@ def test_a_stream_goes_on_where_it_stood(files, tokenizer, shuffle):
             assert all(map(torch.equal, mine, theirs))
     assert again.reader.laps["facts"] >= 1, "it began anew between"
     with pytest.raises(ValueError, match="read by 1 processes and now by 2"):
-        rows_of(files, tokenizer, 0, 2).load_state_dict(first.state_dict())
+        own_part({"parts": [first.state_dict()]}, 0, 2)
 
 
 def test_a_buffer_gives_every_document_once_a_lap_and_each_lap_another_order(files, tokenizer):
@@ -228,44 +227,3 @@ def test_mistakes_are_told(files, tokenizer, tmp_path):
     reader = StreamReader(open_parts({"a": f"stream:{tmp_path}/bad.jsonl"}, 0, 1), tokenizer, 64)
     with pytest.raises(ValueError, match="'a' holds nothing to learn from"):
         reader._next("a", 0)
-
-
-def one_of_two(rank, files, store, results):
-    """A process that reads three steps, saves, reads on, and goes back to read on once more."""
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=rank, world_size=2
-    )
-    tokenizer = train_tokenizer(Corpus())
-    stream = rows_of(files, tokenizer, rank, 2)
-    steps = iter(stream)
-    for _ in range(3):
-        next(steps)
-    state = stream.state_dict()
-    rest = [next(steps)[0].tokens_BT.tolist() for _ in range(3)]
-    again = rows_of(files, tokenizer, rank, 2)
-    again.load_state_dict(state)
-    back = [batches[0].tokens_BT.tolist() for _, batches in zip(range(3), again, strict=False)]
-    results.put((rank, len(state["parts"]), rest, back))
-    torch.distributed.destroy_process_group()
-
-
-def test_the_state_holds_the_place_of_both_processes(files, tmp_path):
-    import sys
-
-    sys.path[:0] = [folder for folder in FOLDERS if folder not in sys.path]
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    both = [
-        context.Process(target=one_of_two, args=(rank, files, tmp_path / "store", results))
-        for rank in range(2)
-    ]
-    for process in both:
-        process.start()
-    found = sorted(results.get(timeout=300) for _ in both)
-    for process in both:
-        process.join()
-    for _, parts, rest, back in found:
-        assert parts == 2
-        assert rest == back
-        assert len(rest[0]) == CONFIG.batch_size // 2
-    assert found[0][2] != found[1][2]
