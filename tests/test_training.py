@@ -185,7 +185,7 @@ def test_logs_have_a_row_a_step_with_the_schedule_in_it(tmp_path):
     run(tmp_path, 2)
     with (tmp_path / "metrics.csv").open() as stream:
         table = list(csv.DictReader(stream))
-    assert [int(row["step"]) for row in table] == list(range(13))
+    assert [int(row["step"]) for row in table] == list(range(1, 13))
     assert float(table[2]["lr"]) == pytest.approx(0.01)
     assert float(table[-1]["lr"]) == pytest.approx(0.001)
     assert int(table[-1]["tokens"]) == 12 * 8
