@@ -189,11 +189,12 @@ def perplexity_by_source(
     """Bits per byte of held-out documents per source and model, with intervals; lower is better."""
     sources = list(dict.fromkeys(name for scores in models.values() for name in scores))
     with style():
-        figure, (axes,) = canvas(0.8 + 0.36 * len(sources))
+        figure, (axes,) = canvas(0.8 + 0.18 * max(2, len(models)) * len(sources))
+        apart = min(0.28, 0.7 / len(models))  # a source's marks stand nearer to it than to the next
         for number, (label, scores) in enumerate(models.items()):
             for place, source in enumerate(sources):
                 if source in scores:
-                    offset = (number - (len(models) - 1) / 2) * 0.28
+                    offset = (number - (len(models) - 1) / 2) * apart
                     estimate = scores[source]["bits_per_byte"]
                     _dot(axes, place + offset, estimate, number, label if place == 0 else None)
         _rows(axes, sources)

@@ -263,7 +263,7 @@ def run_plan(config: PlanConfig) -> dict[str, Any]:
     """Everything there is to know before a run, as one JSON-able dict.
 
     Keys: `parameters`, `kv_bytes_per_token` (16-bit), `gpu_hours`, `tco2eq` (t), `layout`, `fits`,
-    `bytes_per_device`, `accumulation` (None where there is a `refusal` of `pretrain`), `days`, ...
+    `bytes_per_device`, `accumulation` (None where a `refusal` says why), `days`, ...
     Raises ValueError for an unknown preset or an impossible layout.
     """
     asked = config

@@ -1,4 +1,4 @@
-"""Into how many parts a global batch divides, and where `pretrain` would refuse it. Needs no torch.
+"""Into how many parts a global batch divides, and where it does not. Needs no torch.
 
 Not in the paper. More ranks make a step no faster once each holds a single sequence of the batch.
 """
@@ -11,9 +11,10 @@ from llamalite.training_config import ParallelConfig
 def micro_batches(
     batch_tokens: int, sequence: int, rows: int, data_parallel: int
 ) -> tuple[int | None, str | None]:
-    """Micro-batches of `rows` sequences that each data-parallel rank takes a step, and the refusal.
+    """Micro-batches of `rows` sequences that each data-parallel rank takes a step, and a refusal.
 
-    One of the two is None: the refusal says in `pretrain`'s own words why it would not start.
+    One of the two is None. The refusal says why the batch does not fit: in `pretrain`'s own words
+    where that would not start, in others where it would hold other rows at once than were planned.
     """
     whole, rest = divmod(batch_tokens, sequence)
     if rest:
@@ -27,7 +28,7 @@ def micro_batches(
     own = whole // (data_parallel * accumulation)
     if own != rows:
         return None, (
-            f"each of {data_parallel:,} ranks has {own} sequences at once and not {rows}; "
+            f"the batch leaves each of {data_parallel:,} ranks {own} at once and not {rows}; "
             f"choose micro_batch {own}"
         )
     return accumulation, None

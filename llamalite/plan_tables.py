@@ -62,7 +62,7 @@ def plan_tables(plan: Mapping[str, Any]) -> list[Any]:
         (
             ("accumulation", f"{plan['accumulation']}", "micro-batches a step")
             if plan["refusal"] is None
-            else ("accumulation", "[red]none[/]", f"[red]pretrain refuses: {plan['refusal']}[/]")
+            else ("accumulation", "[red]none[/]", f"[red]does not fit: {plan['refusal']}[/]")
         ),
         ("speed", f"{plan['tokens_per_second']:,.0f} tokens/s", f"MFU {plan['mfu']:.3f} of 6ND"),
         ("GPU hours", _hours(plan["gpu_hours"]), _paper_hours(plan["paper"])),

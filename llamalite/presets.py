@@ -269,7 +269,7 @@ def _english() -> RunPreset:
     return replace(
         _LAPTOP,
         name="english",
-        about="3.9M parameters on plays, scripture, chats; two CPU cores, 75 minutes",
+        about="3.9M parameters on plays, scripture, chats; two CPU cores, over an hour",
         stages=("tokenizer", "pretrain", "sft", "prose"),
         tokenizer=TokenizerConfig(vocab_size=4096, corpus=corpus),
         pretrain=replace(

@@ -35,7 +35,7 @@ class ProgressShown:
         self.task = TaskID(0)
         self.began: float | None = None
         self.share_at_start: float | None = None
-        self.last_line = 0.0
+        self.last_line: float | None = None
 
     def show(self, name: str, parts: Parts) -> None:
         """`name` is that of the stage; `parts` as `llamalite.progress` tells them."""
@@ -77,8 +77,9 @@ class ProgressShown:
             self.began = None
             return
         if self.began is None:
-            self.began = self.last_line = now
-            self.share_at_start = share_done(parts)
+            self.began, self.share_at_start = now, share_done(parts)
+        if self.last_line is None:
+            self.last_line = now
         if now - self.last_line < LINE_EVERY:
             return
         self.last_line = now
@@ -98,7 +99,7 @@ class ProgressShown:
 
 
 @contextmanager
-def shown(name: str, console: Console | None = None) -> Iterator[None]:
+def progress_shown(name: str, console: Console | None = None) -> Iterator[None]:
     """Show all work done inside, which bears `name` in a log file; on the standard output."""
     display = ProgressShown(console or Console(highlight=False))
     with heard_by(partial(display.show, name)):

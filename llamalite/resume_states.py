@@ -16,27 +16,21 @@ META = "meta.pt"
 """What a state in shards holds besides tensors; Lightning's name for it."""
 
 
-def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest resume state in a folder; half-written ones are removed."""
-    return next(iter(_newest_first(folder)), None)
-
-
 def whole_checkpoint(folder: Path, notice: Callable[[str], None]) -> Path | None:
     """The newest resume state in a folder that is whole (`check_whole`); None where there is none.
 
     Every process looks for itself. `notice` is told of damaged ones that are passed over for an
-    older; they go when the next state is saved. ValueError, which names the newest, where all are
-    damaged.
+    older; they go when the next state is saved. Where all are damaged ValueError names them.
     """
     damaged: list[Path] = []
-    for state in (found := _newest_first(folder)):
+    for state in _newest_first(folder):
         if _is_whole(state):
             for each in damaged:
                 notice(f"{each} is damaged; going on from the state before it, {state.name}")
             return state
         damaged.append(state)
-    if found:
-        check_whole(found[0])
+    if damaged:
+        raise _refusal(damaged)
     return None
 
 
@@ -58,9 +52,16 @@ def check_whole(checkpoint: Path) -> None:
     Of one that many processes wrote, each a part, the sizes are looked at and not all the bytes.
     """
     if not _is_whole(checkpoint):
-        raise ValueError(
-            f"{checkpoint} is damaged; remove it, and the stage begins again from its start"
-        )
+        raise _refusal([checkpoint])
+
+
+def _refusal(damaged: list[Path]) -> ValueError:
+    names, (are, them) = " and ".join(map(str, damaged)), ("are", "them")
+    if len(damaged) == 1:
+        are, them = "is", "it"
+    return ValueError(
+        f"{names} {are} damaged; remove {them}, and the stage begins again from its start"
+    )
 
 
 def _newest_first(folder: Path) -> list[Path]:

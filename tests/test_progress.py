@@ -131,15 +131,18 @@ def test_a_line_about_a_stream_says_what_is_read(monkeypatch):
     assert shown.console.file.getvalue() == "clean: document 12,034, after 1 min 30 s\n"
 
 
-def test_a_minute_is_counted_anew_for_other_work(monkeypatch):
+def test_short_pieces_of_work_get_their_line_a_minute_too(monkeypatch):
     clock = Clock(monkeypatch)
     shown = ProgressShown(Console(file=io.StringIO()))
-    for _ in range(3):  # short pieces of work that take two minutes together
-        for done in (0, 1):
-            shown.show("safety", (Part("", done, 2),))
+    for number in range(4):
+        for done in (0, 1):  # 20 and 40 seconds of work, the last of which tells nothing
+            shown.show("evaluate", (Part(f"set {number}", done, 2),))
             clock.now += 20
-        shown.show("safety", ())
-    assert shown.console.file.getvalue() == ""
+        shown.show("evaluate", ())
+    assert shown.console.file.getvalue().splitlines() == [
+        "evaluate: set 1, 50% after 20.0 s, about 20.0 s left",
+        "evaluate: set 3, 0% after 0.0 s",
+    ]
 
 
 def test_a_terminal_gets_a_bar_that_goes_when_the_work_ends():

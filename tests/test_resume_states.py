@@ -13,19 +13,21 @@ from deadly import run_apart
 from test_training import deterministic_columns, latest_name
 
 from llamalite.processes import Terminated
-from llamalite.resume_states import check_whole, latest_checkpoint, whole_checkpoint
+from llamalite.resume_states import check_whole, whole_checkpoint
 
 SERVER = multiprocessing.get_context("forkserver")
 
 
 def test_half_written_states_are_removed_and_the_newest_whole_one_is_taken(tmp_path):
-    for name in ("resume-000000004.ckpt", "resume-000000010.ckpt", "resume-000000012.ckpt.partial"):
-        (tmp_path / name).touch()
-    newest = latest_checkpoint(tmp_path)
-    assert newest is not None
-    assert newest.name == "resume-000000010.ckpt"
+    for step in (4, 10):
+        torch.save({"step": step}, tmp_path / f"resume-{step:09d}.ckpt")
+    (tmp_path / "resume-000000012.ckpt.partial").touch()
+    told = []
+    newest = whole_checkpoint(tmp_path, told.append)
+    assert newest == tmp_path / "resume-000000010.ckpt"
     assert not list(tmp_path.glob("*.partial"))
-    assert latest_checkpoint(tmp_path / "missing") is None
+    assert whole_checkpoint(tmp_path / "missing", told.append) is None
+    assert told == []
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
@@ -92,12 +94,12 @@ def test_a_damaged_state_is_passed_over_for_the_one_before_it(tmp_path, monkeypa
     assert left == ["resume-000000039.ckpt", "resume-000000040.ckpt"]
 
 
-def test_where_all_states_are_damaged_the_newest_is_named(tmp_path):
+def test_where_all_states_are_damaged_they_are_named(tmp_path):
     told = []
     assert whole_checkpoint(tmp_path, told.append) is None
     for step in (4, 8):
         (tmp_path / f"resume-00000000{step}.ckpt").write_bytes(b"torn")
-    with pytest.raises(ValueError, match=r"resume-000000008\.ckpt is damaged; remove it, and the"):
+    with pytest.raises(ValueError, match=r"08\.ckpt and .*04\.ckpt are damaged; remove them, and"):
         whole_checkpoint(tmp_path, told.append)
     assert told == []
 

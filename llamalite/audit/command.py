@@ -64,7 +64,7 @@ def audit(config: AuditConfig) -> dict[str, Any]:
     from llamalite.audit.recipe import open_corpus
     from llamalite.audit.tally import Tally
     from llamalite.audit.words import described
-    from llamalite.progress_bar import shown
+    from llamalite.progress_bar import progress_shown
 
     folder = Path(config.out)
     corpus = open_corpus(
@@ -74,7 +74,7 @@ def audit(config: AuditConfig) -> dict[str, Any]:
     whole, sources = Tally(), dict[str, Tally]()
     judged = hits = known = both = 0
     worst: list[tuple[float, int, dict[str, Any]]] = []
-    with shown("audit"):
+    with progress_shown("audit"):
         for number, read in enumerate(pieces(corpus.documents, "document", corpus.size)):
             marks = auditor.read(read.text)
             for tally in (whole, sources.setdefault(read.source, Tally())):

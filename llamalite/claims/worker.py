@@ -13,6 +13,7 @@ from typing import Any
 
 from llamalite.artifacts import Artifact, peak_memory_bytes, write_json
 from llamalite.claims.jobs import MeasureJob, StageJob
+from llamalite.processes import Terminated
 
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 """Environment of a worker: independent runs go faster as one-thread processes side by side."""
@@ -29,7 +30,10 @@ def run_stage_job(job: StageJob, inputs: Mapping[str, Path]) -> None:
         _one_thread()
         artifacts = {name: Artifact.open(path) for name, path in inputs.items()}
         if not find_fresh(stage, job.config, artifacts, job.folder, job.seed):
-            run_stage(stage, job.config, artifacts, job.folder, job.seed)
+            try:
+                run_stage(stage, job.config, artifacts, job.folder, job.seed)
+            except Terminated:  # the runner hears of failures alone, and goes on with other jobs
+                raise ChildProcessError("SIGTERM ended it; its last step is saved") from None
 
 
 def run_measure_job(job: MeasureJob, *, inline: bool = False) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def measure(config: ContaminationConfig) -> dict[str, Any]:
     """
     from llamalite.data_care.rejected import Rejects
     from llamalite.data_care.streams import documents, open_stream
-    from llamalite.progress_bar import shown
+    from llamalite.progress_bar import progress_shown
     from llamalite.real_models.fetch import find_model
     from llamalite.text.loading import load_tokenizer
 
@@ -88,7 +88,7 @@ def measure(config: ContaminationConfig) -> dict[str, Any]:
     rejects = Rejects(folder / _ASIDE)
     corpus = documents(open_stream("corpus", config.corpus.removeprefix(STREAM)))
     read = 0
-    with shown("contamination"):
+    with progress_shown("contamination"):
         for each in pieces(rejects.usable(corpus), "document"):
             index.see(tokenizer.encode(each.text))
             read += 1

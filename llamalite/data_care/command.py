@@ -23,10 +23,10 @@ def clean(config: CleanConfig, count: CountTokens | None = None) -> dict[str, An
     Cut short, the same command goes on. Raises ValueError for a corpus that cannot be read.
     """
     from llamalite.data_care.figures import cleaning
-    from llamalite.progress_bar import shown
+    from llamalite.progress_bar import progress_shown
 
     folder = Path(config.out)
-    with shown("clean"):
+    with progress_shown("clean"):
         result = clean_into(folder, config, count)
     cleaning(result).save(folder / "clean.svg")
     _tell(result, folder)

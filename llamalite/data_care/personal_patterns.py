@@ -47,7 +47,7 @@ _PATTERN = re.compile(
     rf"(?<![\w.-])(?P<secured>{_SSN % ('[ -]?', '[ -]?')})"
     # three numbers in a row are a telephone's where a word says so, and else of any table
     r"|(?i:\b(?:tel|telephone|phone|mobile|fax|call|dial|ring)\b)[^!?\n\d]{0,30}"
-    r"(?<![\w.])(?<!ersion )(?P<called>\d{2,5}[ .-]\d{3,4}[ .-]\d{3,4}\b)"
+    r"(?<![\w.])(?<!ersion )(?P<called>\d{2,5}[ .-]\d{3,4}[ .-]\d{3,4}\b(?![ .-]?\d))"
     r"|(?P<address>\b\d{1,5} (?:[A-Z][a-z]{1,20} ){1,3}(?:" + _STREETS + r")\b)"
 )
 _AFTER_A_WORD = {"called": "phone", "secured": "social_security"}

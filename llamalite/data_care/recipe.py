@@ -17,7 +17,7 @@ from llamalite.data_care.store import CORPUS, REJECTED, RESULT, Store, kept_text
 from llamalite.data_care.streams import WORLD, documents, interleaved, open_stream
 from llamalite.disk import write_json
 from llamalite.own_files import HUB, LostConnectionError, hub_name, matching_files
-from llamalite.progress import pieces
+from llamalite.progress import pieces, within
 from llamalite.world.config import MIXTURE, WorldConfig
 
 if TYPE_CHECKING:
@@ -106,13 +106,14 @@ def clean_into(
     store = Store(folder, settings)
     try:
         counts, sites = _clean_stream(stream, config, store)
+        left = any(counts.kept(source).documents for source in counts.seen)
+        tokens = counted(folder, counts, count) if count and left else None
     except BaseException:
         store.close()
         raise
-    if not any(counts.kept(source).documents for source in counts.seen):
+    if not left:
         store.finish()
         raise ValueError(f"nothing of the corpus is left; {folder / REJECTED} says why of each")
-    tokens = counted(folder, counts, count) if count else None
     result = summary(counts, sites, config, tokens)
     write_json(folder / RESULT, result)
     store.finish()
@@ -203,7 +204,12 @@ def counted(folder: Path, counts: Counts, count: CountTokens) -> dict[str, int]:
     left = {source: counts.kept(source).documents for source in counts.seen}
     tokens = dict.fromkeys(left, 0)
     for source in pieces(left, "source counted"):
-        tokens[source] = sum(map(count, kept_texts(folder, source)))
+        done = 0
+        with within("document", left[source]) as at:
+            for texts in kept_texts(folder, source):
+                at(done)
+                tokens[source] += count(texts)
+                done += len(texts)
     return tokens
 
 

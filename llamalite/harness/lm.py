@@ -25,7 +25,7 @@ from llamalite.evaluation.scoring import BATCH_TOKENS, token_scores
 from llamalite.harness.chat_text import chat_text
 from llamalite.model.config import SamplingConfig
 from llamalite.model.generate import generate
-from llamalite.progress_bar import shown
+from llamalite.progress_bar import progress_shown
 from llamalite.real_models.folder import open_model
 from llamalite.text.bpe import ByteTokenizer
 
@@ -254,7 +254,7 @@ class LlamaliteLM(TemplateLM):
 
     def _shown(self) -> AbstractContextManager[None]:
         """Progress on the standard error, where it is wanted: lm-eval prints its tables."""
-        return shown("benchmark", Console(stderr=True)) if self.progress else nullcontext()
+        return progress_shown("benchmark", Console(stderr=True)) if self.progress else nullcontext()
 
 
 register_model(NAME)(LlamaliteLM)  # as a decorator it would hide the class's arguments

@@ -23,13 +23,13 @@ def benchmark(config: SafetyBenchmarksConfig) -> dict[str, Any]:
     count among these; `toxicity`: who scored. Raises ValueError for a model or a set that cannot
     be read.
     """
-    from llamalite.progress_bar import shown
+    from llamalite.progress_bar import progress_shown
 
     sets = open_sets(config)
     folders = named_models(config.models)
     found: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
-    with shown("safety_benchmarks"):
+    with progress_shown("safety_benchmarks"):
         for name in pieces(list(folders), "model"):
             model, tokenizer, style = open_model(folders[name])
             result, replies = measure(model, tokenizer, style, sets, config)

@@ -65,11 +65,11 @@ def study(config: VocabularyConfig) -> dict[str, Any]:
     vocabulary on the same text, or None where its package is absent). Raises ValueError for text
     that cannot be used and for a size that does not fit it.
     """
-    from llamalite.progress_bar import shown
+    from llamalite.progress_bar import progress_shown
 
     folder = Path(config.out)
     learned, held_out, rejected = split(config, folder / FILE)
-    with shown("vocabulary"):
+    with progress_shown("vocabulary"):
         rows = [
             compression(Tokenizer.train(learned, size, tags=False), held_out)
             for size in pieces(sorted(set(config.sizes)), "vocabulary")

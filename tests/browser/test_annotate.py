@@ -277,9 +277,9 @@ def test_nothing_is_fetched_from_elsewhere_and_it_fits_a_phone(served, store, vi
         mobile=True,
     )
     page.until("document.documentElement.clientWidth <= 400")
+    page.until("document.querySelector('.ll-left').getBoundingClientRect().right <= 380")
     left, right = (
         page.run(f"document.querySelector('.ll-{side}').getBoundingClientRect().toJSON()")
         for side in ("left", "right")
     )
     assert right["top"] >= left["bottom"]  # below each other
-    assert left["right"] <= 380

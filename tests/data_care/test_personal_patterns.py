@@ -23,6 +23,7 @@ PIECES = [
     ("social_security", "Her Social Security number is 078 05 1120, he said", "078 05 1120"),
     # numbers that the networks print for tests
     ("payment_card", "Jane Doe, 4111 1111 1111 1111", "4111 1111 1111 1111"),
+    ("payment_card", "her fax 4111 1111 1111 1111", "4111 1111 1111 1111"),
     ("payment_card", "Visa 4012-8888-8888-1881 (12/27)", "4012-8888-8888-1881"),
     ("payment_card", "paid with 5555555555554444.", "5555555555554444"),
     ("payment_card", "2223 0031 2200 3222 of Ann", "2223 0031 2200 3222"),
