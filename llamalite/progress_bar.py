@@ -1,4 +1,4 @@
-"""Progress as people see it: a bar in a terminal, and a line now and then in a log file."""
+"""Progress as people see it: a bar in a terminal, and elsewhere a line now and then."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ProgressShown:
 
     def show(self, name: str, parts: Parts) -> None:
         """`name` is that of the stage; `parts` as `llamalite.progress` tells them."""
-        if self.console.is_terminal or self.console.is_jupyter:
+        if self.console.is_terminal:  # in a notebook a bar would break cells that capture output
             self._move_bar(parts)
         else:
             self._print_line(name, parts)

@@ -145,6 +145,19 @@ def test_short_pieces_of_work_get_their_line_a_minute_too(monkeypatch):
     ]
 
 
+def test_a_notebook_gets_no_bar(monkeypatch):
+    clock = Clock(monkeypatch)
+    said = []
+    console = Console(force_jupyter=True)
+    monkeypatch.setattr(console, "print", lambda text, **_: said.append(text))
+    shown = ProgressShown(console)
+    for done in (0, 1):
+        shown.show("benchmark", (Part(f"{done} of 2 replies", done, 2),))
+        clock.now += 60
+    assert shown.bar is None
+    assert said == ["benchmark: 1 of 2 replies, 50% after 1 min 00 s, about 1 min 00 s left"]
+
+
 def test_a_terminal_gets_a_bar_that_goes_when_the_work_ends():
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     shown = ProgressShown(console)
