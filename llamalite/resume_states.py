@@ -17,8 +17,9 @@ META = "meta.pt"
 
 
 def whole_checkpoint(folder: Path, notice: Callable[[str], None]) -> Path | None:
-    """The newest resume state in a folder that is whole (`check_whole`); None where there is none.
+    """The newest resume state in a folder whose bytes are those written; None where there is none.
 
+    Of one that many processes wrote, each a part, the sizes are looked at and not all the bytes.
     Every process looks for itself. `notice` is told of damaged ones that are passed over for an
     older; they go when the next state is saved. Where all are damaged ValueError names them.
     """
@@ -44,15 +45,6 @@ def keep_newest(last: Path, keep: int) -> None:
     for left in last.parent.glob("resume-*"):
         if left not in kept:
             discard(left)
-
-
-def check_whole(checkpoint: Path) -> None:
-    """ValueError that names a resume state whose bytes are not those written.
-
-    Of one that many processes wrote, each a part, the sizes are looked at and not all the bytes.
-    """
-    if not _is_whole(checkpoint):
-        raise _refusal([checkpoint])
 
 
 def _refusal(damaged: list[Path]) -> ValueError:

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from llamalite.processes import Terminated, is_leader
@@ -31,14 +31,13 @@ def interruptible(trainer: Any, saver: ResumeCheckpoint, *, tells: bool = True) 
     else's handler.
     """
     heard = signal.getsignal(signal.SIGINT)
-    alone = trainer.world_size == 1 and threading.current_thread() is threading.main_thread()
-    ours = alone and heard is signal.default_int_handler
-    if ours:
-        signal.signal(signal.SIGINT, _after_the_step(trainer, saver, tells))
+    ours = trainer.world_size == 1 and _can_hear(signal.SIGINT, signal.default_int_handler)
+    answer = _after_the_step(trainer, saver, tells)
     try:
-        yield
-        if saver.stopping:
-            raise KeyboardInterrupt  # it came after the last step, which is saved
+        with _heard(signal.SIGINT, answer) if ours else nullcontext():
+            yield
+            if saver.stopping:
+                raise KeyboardInterrupt  # it came after the last step, which is saved
     except Terminated:
         raise
     except SystemExit:
@@ -49,9 +48,6 @@ def interruptible(trainer: Any, saver: ResumeCheckpoint, *, tells: bool = True) 
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             signal.signal(signal.SIGINT, heard)
         raise KeyboardInterrupt from None
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, heard)
 
 
 def _after_the_step(
@@ -83,20 +79,16 @@ def terminable(trainer: Any, saver: ResumeCheckpoint, *, tells: bool = True) -> 
     A process that is waiting for a dead one hears nothing: the watch over the processes ends it, or
     SIGKILL. Outside the main thread, or under somebody else's handler, all stays as it was.
     """
-    heard = signal.getsignal(signal.SIGTERM)
-    ours = threading.current_thread() is threading.main_thread() and heard is signal.SIG_DFL
+    ours = _can_hear(signal.SIGTERM, signal.SIG_DFL)
     if ours:
         # Lightning's own answer is a joint act out of the handler: processes that are told at
         # different places, or of which only some are told, would wait for one another for ever
         trainer._signal_connector._sigterm_notifier_fn = lambda *_: None
-        signal.signal(signal.SIGTERM, _end_after_the_step(trainer, saver, tells))
-    try:
+    answer = _end_after_the_step(trainer, saver, tells)
+    with _heard(signal.SIGTERM, answer) if ours else nullcontext():
         yield
         if any(anywhere(trainer, saver.terminating)):
             raise Terminated  # it came after the last step, which is saved
-    finally:
-        if ours:
-            signal.signal(signal.SIGTERM, heard)
 
 
 def _end_after_the_step(
@@ -115,3 +107,19 @@ def _end_after_the_step(
             os.write(2, _TERMINATING.encode())
 
     return hear
+
+
+def _can_hear(number: int, usual: Any) -> bool:
+    """Whether a signal can be answered here: in the main thread, where nobody else answers it."""
+    main = threading.current_thread() is threading.main_thread()
+    return main and signal.getsignal(number) is usual
+
+
+@contextmanager
+def _heard(number: int, answer: Callable[[int, Any], None]) -> Iterator[None]:
+    """Answer a signal so inside, and afterwards as before."""
+    before = signal.signal(number, answer)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)

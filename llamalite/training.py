@@ -294,9 +294,9 @@ def fit(
     and `resumed_at`, the step it went on from. Raises KeyboardInterrupt when stopped by Ctrl-C and
     `llamalite.processes.Terminated` by SIGTERM, after which the same call goes on from the last
     step (see `llamalite.stopping`). A damaged resume state is named and the one before it taken
-    where there is one, else it is a ValueError. `progress`
-    says where it goes on, and shows a bar in a terminal or notebook; where there is none, whoever
-    listens is told of every step (`llamalite.progress`).
+    where there is one, else it is a ValueError. `progress` says where it goes on, and shows a bar
+    in a terminal or notebook; where there is none, whoever listens is told of every step
+    (`llamalite.progress`).
     """
     console = Console(highlight=False)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -36,17 +39,27 @@ def make(step):
     return [torch.randn(4, 8, generator=generator) for _ in range(3)]
 
 
-def told_to_end(work: Path, step: int, times: int) -> None:
-    """`main`, where SIGTERM comes so many times within a step, counted from 0."""
+@contextmanager
+def happening(at: int, what: Callable[[], object], times: int = 1) -> Iterator[None]:
+    """Have `what` happen so many times within a step, counted from 0, of each training inside."""
     global make
     plain = make
 
-    def make(at):
-        for _ in range(times if at == step else 0):
-            signal.raise_signal(signal.SIGTERM)
-        return plain(at)
+    def make(step):
+        for _ in range(times if step == at else 0):
+            what()
+        return plain(step)
 
-    main(work)
+    try:
+        yield
+    finally:
+        make = plain
+
+
+def told_to_end(work: Path, step: int, times: int) -> None:
+    """`main`, where SIGTERM comes so many times within a step."""
+    with happening(step, lambda: signal.raise_signal(signal.SIGTERM), times):
+        main(work)
 
 
 def main(work: Path, *, progress: bool = False, keep: int = 1) -> None:
@@ -61,3 +74,16 @@ def main(work: Path, *, progress: bool = False, keep: int = 1) -> None:
     assert module.model is not None
     weights = b"".join(w.numpy().tobytes() for w in module.model.state_dict().values())
     (work / "weights.sha256").write_text(hashlib.sha256(weights).hexdigest())
+
+
+def latest_name(folder: Path) -> str | None:
+    """Name of the newest resume state a training left, if there is one."""
+    names = [path.name for path in folder.glob("resume-*.ckpt")] if folder.exists() else []
+    return max(names, default=None)
+
+
+def deterministic_columns(folder: Path) -> list[list[str]]:
+    """What a training logged, but for how fast it was."""
+    with (folder / "metrics.csv").open() as stream:
+        table = list(csv.DictReader(stream))
+    return [[v for k, v in row.items() if k != "tokens_per_second"] for row in table]

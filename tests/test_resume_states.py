@@ -10,10 +10,10 @@ import pytest
 import torch
 import torch.distributed.checkpoint
 from deadly import run_apart
-from test_training import deterministic_columns, latest_name
+from killed_fit import deterministic_columns, happening, latest_name
 
 from llamalite.processes import Terminated
-from llamalite.resume_states import check_whole, whole_checkpoint
+from llamalite.resume_states import whole_checkpoint
 
 SERVER = multiprocessing.get_context("forkserver")
 
@@ -34,7 +34,8 @@ def test_half_written_states_are_removed_and_the_newest_whole_one_is_taken(tmp_p
 def test_a_damaged_resume_state_is_named_and_the_run_stays_as_it_is(tmp_path, damage):
     path = tmp_path / "resume-000000004.ckpt"
     torch.save({"weights": torch.arange(5000)}, path)
-    check_whole(path)
+    told = []
+    assert whole_checkpoint(tmp_path, told.append) == path
     whole = bytearray(path.read_bytes())
     if damage == "truncated":
         path.write_bytes(whole[: len(whole) // 2])
@@ -44,7 +45,8 @@ def test_a_damaged_resume_state_is_named_and_the_run_stays_as_it_is(tmp_path, da
     else:
         path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"resume-000000004\.ckpt is damaged; remove it"):
-        check_whole(path)
+        whole_checkpoint(tmp_path, told.append)
+    assert told == []
 
 
 @pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
@@ -55,7 +57,8 @@ def test_a_state_in_shards_lacks_nothing(tmp_path, damage):
         {"weights": torch.arange(5000)}, checkpoint_id=folder, no_dist=True
     )
     torch.save({"step": 4}, folder / "meta.pt")
-    check_whole(folder)
+    told = []
+    assert whole_checkpoint(tmp_path, told.append) == folder
     (shard,) = folder.glob("*.distcp")
     file = {"index": folder / ".metadata", "no index": folder / ".metadata"}.get(damage, shard)
     file = folder / "meta.pt" if damage == "rest" else file
@@ -64,21 +67,18 @@ def test_a_state_in_shards_lacks_nothing(tmp_path, damage):
     else:
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(ValueError, match=r"resume-000000004\.ckpt is damaged; remove it"):
-        check_whole(folder)
+        whole_checkpoint(tmp_path, told.append)
+    assert told == []
 
 
-def test_a_damaged_state_is_passed_over_for_the_one_before_it(tmp_path, monkeypatch, capsys):
+def test_a_damaged_state_is_passed_over_for_the_one_before_it(tmp_path, capsys):
     whole, damaged = tmp_path / "whole", tmp_path / "damaged"
     killed_fit.main(whole)
-    plain = killed_fit.make
 
-    def broken(step):
-        if step == 10:
-            raise RuntimeError("a fault of the test's")
-        return plain(step)
+    def fail():
+        raise RuntimeError("a fault of the test's")
 
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="a fault"):
-        patch.setattr(killed_fit, "make", broken)
+    with pytest.raises(RuntimeError, match="a fault"), happening(10, fail):
         killed_fit.main(damaged, keep=2)
     names = [f"resume-00000000{step}.ckpt" for step in (6, 9)]
     assert sorted(path.name for path in damaged.glob("resume-*")) == names
@@ -117,18 +117,11 @@ def test_sigterm_keeps_the_step_at_work_and_the_next_start_goes_on(tmp_path):
     assert deterministic_columns(ended) == deterministic_columns(whole)
 
 
-def test_sigterm_with_nothing_to_save_ends_at_once_and_its_handler_goes(tmp_path, monkeypatch):
-    plain = killed_fit.make
-
-    def told(step):
-        if step == 9:  # within the tenth step; the state of the ninth has just been saved
-            signal.raise_signal(signal.SIGTERM)
-        return plain(step)
-
-    monkeypatch.setattr(killed_fit, "make", told)
+def test_sigterm_with_nothing_to_save_ends_at_once_and_its_handler_goes(tmp_path):
     heard = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        with pytest.raises(Terminated):
+        # within the tenth step; the state of the ninth has just been saved
+        with pytest.raises(Terminated), happening(9, lambda: signal.raise_signal(signal.SIGTERM)):
             killed_fit.main(tmp_path)
         assert latest_name(tmp_path) == "resume-000000009.ckpt"
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from deadly import kill_apart, run_apart
+from killed_fit import deterministic_columns, happening, latest_name
 from torch import nn
 
 from llamalite import parallel
@@ -237,20 +238,16 @@ def test_ctrl_c_is_a_keyboard_interrupt_and_the_next_is_heard_too(tmp_path):
     assert all(torch.equal(stopped[name], whole[name]) for name in whole)
 
 
-def test_ctrl_c_keeps_the_step_at_work_and_the_next_start_goes_on(tmp_path, monkeypatch, capfd):
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_keeps_the_step_at_work_and_the_next_start_goes_on(tmp_path, capfd):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     killed_fit.main(whole)
-    plain = killed_fit.make
-
-    def interrupted(step):
-        if step == 7:
-            signal.raise_signal(signal.SIGINT)
-        return plain(step)
-
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(killed_fit, "make", interrupted)
+        with pytest.raises(KeyboardInterrupt), happening(7, interrupt):
             killed_fit.main(stopped, progress=True)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
@@ -267,24 +264,13 @@ def test_ctrl_c_keeps_the_step_at_work_and_the_next_start_goes_on(tmp_path, monk
     assert deterministic_columns(stopped) == deterministic_columns(whole)
 
 
-def test_a_second_ctrl_c_and_one_with_nothing_to_save_stop_at_once(tmp_path, monkeypatch):
-    plain = killed_fit.make
-
-    def after(step, times):
-        def interrupted(at):
-            for _ in range(times if at == step else 0):
-                signal.raise_signal(signal.SIGINT)
-            return plain(at)
-
-        return interrupted
-
+def test_a_second_ctrl_c_and_one_with_nothing_to_save_stop_at_once(tmp_path):
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         # twice within the eighth step: the state of the sixth stays; within the tenth, that of the
         # ninth has just been saved
         for step, times, kept in ((7, 2, 6), (9, 1, 9)):
-            monkeypatch.setattr(killed_fit, "make", after(step, times))
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(KeyboardInterrupt), happening(step, interrupt, times):
                 killed_fit.main(tmp_path)
             assert latest_name(tmp_path) == f"resume-00000000{kept}.ckpt"
     finally:
@@ -314,17 +300,6 @@ def test_kill_9_at_any_point_ends_with_the_same_bytes(tmp_path):
     hashes = [(folder / "weights.sha256").read_text() for folder in (killed, whole)]
     assert hashes[0] == hashes[1]
     assert deterministic_columns(killed) == deterministic_columns(whole)
-
-
-def latest_name(folder: Path) -> str | None:
-    names = [path.name for path in folder.glob("resume-*.ckpt")] if folder.exists() else []
-    return max(names, default=None)
-
-
-def deterministic_columns(folder: Path) -> list[list[str]]:
-    with (folder / "metrics.csv").open() as stream:
-        table = list(csv.DictReader(stream))
-    return [[v for k, v in row.items() if k != "tokens_per_second"] for row in table]
 
 
 # --- the resume state's parts -------------------------------------------------------------------
